@@ -1,0 +1,1 @@
+"""Teachers: one file each, found by its name (``adapt.teacher``)."""
