@@ -98,8 +98,10 @@ class Split(Section):
 class PrepareSettings(Section):
     """Which data sets, how they are split, and how many labels are used."""
 
-    datasets: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
-    """Name → that data set's own settings (``pipeline/datasets/<name>.py``). Several are combined into one manifest."""
+    dataset: str
+    """A file of ``pipeline/datasets/``; ``combined`` joins several."""
+    options: dict[str, dict[str, Any]]
+    """Data set name → that data set's own settings; only the selected one's are read."""
     seed: int
     """Of the split by content and of the choice of labelled contents."""
     split: Split
