@@ -1,0 +1,54 @@
+"""The console script ``teachonce``, and how a stage ends.
+
+Only the verb that is asked for is imported, so that ``teachonce --help`` and ``teachonce cache info`` load neither
+torch nor a decoder. Exit status: 0 good, 1 the check failed or the work could not be done, 2 wrong use.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+
+import typer
+
+from pipeline.errors import PipelineError
+
+_GROUPS = {
+    "cache": "Inspect, verify, compare and convert stores.",
+}
+"""Verb with verbs of its own → the line that ``--help`` shows; its module in ``pipeline.commands`` has an ``app``."""
+
+
+def main() -> None:
+    """Entry of the console script."""
+    run_stage(_application(sys.argv[1:]))
+
+
+def run_stage(work: Callable[[], None]) -> None:
+    """Runs ``work``; what a user can mend is printed without a traceback and ends with exit status 1."""
+    try:
+        work()
+    except _known_errors() as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def _application(arguments: list[str]) -> typer.Typer:
+    application = typer.Typer(
+        name="teachonce",
+        help="Run the video-quality teacher once; train students for ever on its cached targets.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    asked = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for verb, line in _GROUPS.items():
+        group = importlib.import_module(f"pipeline.commands.{verb}").app if verb == asked else typer.Typer()
+        application.add_typer(group, name=verb, help=line)
+    return application
+
+
+def _known_errors() -> tuple[type[Exception], ...]:
+    """The errors written for users; evaluated only when something was raised, since it imports the cache."""
+    from cache.errors import CacheError
+
+    return (PipelineError, CacheError)

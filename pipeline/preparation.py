@@ -1,0 +1,231 @@
+"""From a data set's files to the manifest: collect, identify, check, split.
+
+Every file is hashed and opened before any hour is spent on it, and every problem is reported at once. Splits are by
+content: a content never stands in two of them. The publisher's split is kept where there is one; else contents are
+drawn with the seed.
+"""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from pipeline import registry
+from pipeline.datasets import Entry
+from pipeline.decoders import DecodeError, probe
+from pipeline.manifest import Label, ManifestError, ScoreScale, Split, Video, content_leaks, resolve
+from pipeline.params import PrepareSettings
+from pipeline.progress import track
+
+_READ_BYTES = 1 << 20
+_MAX_PROBLEMS_SHOWN = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """What ``prepare`` writes: both tables in the order of ``video_id``, and the scale of each data set's scores."""
+
+    videos: list[Video]
+    labels: list[Label]
+    scales: dict[str, ScoreScale]
+
+
+def prepare(settings: PrepareSettings, data_root: Path, *, workers: int) -> Tables:
+    """Makes the manifest of the selected data set.
+
+    Args:
+        settings: the section ``prepare``.
+        data_root: the folder that paths are relative to.
+        workers: processes that make, hash and probe files; they change no result.
+
+    Raises:
+        ManifestError: lists every file that cannot be used, every score out of range, and every content in two splits.
+        SettingsError: the data set's own settings are wrong.
+    """
+    module = registry.find("datasets", settings.dataset)
+    options = module.Settings.parse(settings.options.get(settings.dataset, {}), f"prepare.options.{settings.dataset}")
+    (data_root / "videos").mkdir(parents=True, exist_ok=True)
+    with track(f"prepare: {settings.dataset}", 1) as advance:
+        entries: list[Entry] = module.collect(options, data_root, workers, _relative(advance))
+    scales: dict[str, ScoreScale] = module.scales(options)
+    entries = sorted(entries, key=lambda entry: entry.video_id)
+    videos, problems = _identify(entries, data_root, workers)
+    problems += _entry_problems(entries, scales)
+    labels = _labels(entries, settings)
+    problems += content_leaks(labels)
+    if problems:
+        raise ManifestError("\n".join([f"prepare found {len(problems)} problems:", *_shortened(problems)]))
+    return Tables(videos=videos, labels=labels, scales=scales)
+
+
+def summary(tables: Tables) -> dict[str, int]:
+    """Counts for ``results/prepare/metrics.json``."""
+    splits = Counter(label.split for label in tables.labels)
+    return {
+        "videos": len(tables.videos),
+        "contents": len({label.content for label in tables.labels}),
+        "train": splits["train"],
+        "val": splits["val"],
+        "test": splits["test"],
+        "labelled": sum(label.labelled for label in tables.labels),
+        "duplicates": len(tables.videos) - len({video.sha256 for video in tables.videos}),
+    }
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in bounded memory, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def split_contents(contents: Sequence[str], *, val: float, test: float, seed: int) -> dict[str, Split]:
+    """Divides contents between the splits.
+
+    Each content is placed by a digest of the seed and its own name, whatever else there is: a data set that grows never
+    moves a content from one split to another, so the shares are met on average, not exactly.
+
+    Args:
+        contents: names, in any order, repeated or not.
+        val: share of the contents for validation, 0 to 1.
+        test: share for test, 0 to 1.
+        seed: of the draw.
+
+    Returns:
+        Content → split. With three contents or more, each split whose share is above 0 gets at least one.
+    """
+    places = {content: _place(content, f"split/{seed}") for content in contents}
+    ranked = sorted(places, key=lambda content: (places[content], content))
+    splits: dict[str, Split] = {
+        content: "test" if places[content] < test else "val" if places[content] < test + val else "train"
+        for content in ranked
+    }
+    if len(ranked) >= 3:
+        if test > 0 and "test" not in splits.values():
+            splits[ranked[0]] = "test"
+        if val > 0 and "val" not in splits.values():
+            splits[ranked[1]] = "val"
+        if "train" not in splits.values():
+            splits[ranked[-1]] = "train"
+    return splits
+
+
+def labelled_contents(contents: Sequence[str], *, fraction: float, seed: int) -> set[str]:
+    """The training contents whose scores may be used; a larger fraction holds all of a smaller one's.
+
+    Args:
+        contents: of the training split.
+        fraction: share of them, 0 to 1.
+        seed: of the draw.
+    """
+    ranked = sorted(set(contents), key=lambda content: (_place(content, f"labelled/{seed}"), content))
+    return set(ranked[: math.ceil(Fraction(str(fraction)) * len(ranked))])
+
+
+def _place(content: str, salt: str) -> float:
+    """A number in [0, 1) that depends on the content's name and the salt alone."""
+    return int.from_bytes(hashlib.sha256(f"{salt}/{content}".encode()).digest()[:7], "big") / 2**56
+
+
+def _labels(entries: Sequence[Entry], settings: PrepareSettings) -> list[Label]:
+    undecided = [entry.content for entry in entries if entry.split is None]
+    drawn = split_contents(undecided, val=settings.split.val, test=settings.split.test, seed=settings.seed)
+    labels = [
+        Label(
+            video_id=entry.video_id,
+            mos=entry.mos,
+            content=entry.content,
+            codec=entry.codec,
+            level=entry.level,
+            split=entry.split or drawn[entry.content],
+            labelled=entry.mos is not None,
+        )
+        for entry in entries
+    ]
+    train = [label.content for label in labels if label.split == "train" and label.labelled]
+    kept = labelled_contents(train, fraction=settings.labelled_fraction, seed=settings.seed)
+    return [
+        replace(label, labelled=label.labelled and (label.split != "train" or label.content in kept))
+        for label in labels
+    ]
+
+
+def _entry_problems(entries: Sequence[Entry], scales: dict[str, ScoreScale]) -> list[str]:
+    counts = Counter(entry.video_id for entry in entries)
+    problems = [f"video_id {name!r} stands {count} times" for name, count in counts.items() if count > 1]
+    for entry in entries:
+        scale = scales[entry.dataset]
+        if entry.mos is not None and not scale.low <= entry.mos <= scale.high:
+            problems.append(
+                f"{entry.video_id}: {scale.score_name} is {entry.mos:g}; "
+                f"the scale of {entry.dataset} is {scale.low:g} to {scale.high:g}"
+            )
+    if not entries:
+        problems.append("the data set has no videos; see what it asks for at the top of its file in pipeline/datasets/")
+    return problems
+
+
+def _identify(entries: Sequence[Entry], data_root: Path, workers: int) -> tuple[list[Video], list[str]]:
+    """Hashes and probes every file, in worker processes; the order of the result is that of ``entries``."""
+    jobs = [(entry, data_root) for entry in entries]
+    videos: list[Video] = []
+    problems: list[str] = []
+    processes = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    with processes as pool, track("prepare: check files", len(jobs)) as advance:
+        for outcome in pool.map(_identify_one, jobs, chunksize=8):
+            if isinstance(outcome, Video):
+                videos.append(outcome)
+            else:
+                problems.append(outcome)
+            advance()
+    return videos, problems
+
+
+def _identify_one(job: tuple[Entry, Path]) -> Video | str:
+    entry, data_root = job
+    try:
+        path = resolve(data_root, entry.path)
+        if not path.is_file():
+            return f"{entry.video_id}: {path} is not a file"
+        digest = file_digest(path)
+        stream = probe(path)
+    except (ManifestError, DecodeError) as error:
+        return f"{entry.video_id}: {error}"
+    except OSError as error:
+        return f"{entry.video_id}: cannot read {entry.path}: {error.strerror}"
+    return Video(
+        video_id=entry.video_id,
+        path=entry.path,
+        sha256=digest,
+        dataset=entry.dataset,
+        width=stream.width,
+        height=stream.height,
+        fps=stream.fps,
+        num_frames=stream.num_frames,
+        pix_fmt=stream.pix_fmt,
+    )
+
+
+def _relative(advance: Any) -> Any:
+    """A data set reports (done, total); the bar wants steps."""
+    state = {"done": 0}
+
+    def report(done: int, total: int) -> None:
+        del total
+        advance(done - state["done"])
+        state["done"] = done
+
+    return report
+
+
+def _shortened(problems: list[str]) -> list[str]:
+    rest = len(problems) - _MAX_PROBLEMS_SHOWN
+    return problems[:_MAX_PROBLEMS_SHOWN] + ([f"… and {rest} more"] if rest > 0 else [])

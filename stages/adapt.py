@@ -1,0 +1,29 @@
+"""Stage ``adapt``: the teacher's head and last blocks tuned on the labelled train split; ``models/teacher/`` out."""
+
+from pathlib import Path
+
+from pipeline.adaptation import adapt
+from pipeline.cli import run_stage
+from pipeline.manifest import DATA_ROOT
+from pipeline.params import load_params
+from pipeline.records import timed, write_json
+
+
+def main() -> None:
+    """Adapts the teacher, or passes a checkpoint through."""
+    params = load_params()
+    with timed("adapt") as results:
+        metrics = adapt(
+            params.adapt,
+            clips=DATA_ROOT / "clips.zarr",
+            labels=DATA_ROOT / "labels.csv",
+            scales=DATA_ROOT / "dataset.json",
+            teacher=Path("models/teacher"),
+            curves=results / "curves.csv",
+            device=params.runtime.device,
+        )
+        write_json(results / "metrics.json", metrics)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,22 @@
+"""Stage ``prepare``: a data set's files in; ``data/videos.csv``, ``data/labels.csv`` and ``data/dataset.json`` out."""
+
+from pipeline.cli import run_stage
+from pipeline.manifest import DATA_ROOT, write_labels, write_scales, write_videos
+from pipeline.params import load_params
+from pipeline.preparation import prepare, summary
+from pipeline.records import timed, write_json
+
+
+def main() -> None:
+    """Collects, checks and splits the selected data set."""
+    params = load_params()
+    with timed("prepare") as results:
+        tables = prepare(params.prepare, DATA_ROOT, workers=params.runtime.workers)
+        write_videos(DATA_ROOT / "videos.csv", tables.videos)
+        write_labels(DATA_ROOT / "labels.csv", tables.labels)
+        write_scales(DATA_ROOT / "dataset.json", tables.scales)
+        write_json(results / "metrics.json", summary(tables))
+
+
+if __name__ == "__main__":
+    run_stage(main)
