@@ -1,0 +1,1 @@
+"""Network parts that teachers and students share: InternVideo2, its preprocessing and its stem."""

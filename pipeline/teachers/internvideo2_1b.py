@@ -1,0 +1,16 @@
+"""InternVideo2-1B fine-tuned on Kinetics-400 at 8 frames of 224 px.
+
+Weights: ``1B_ft_k710_ft_k400_f8.pth`` of ``OpenGVLab/InternVideo2-Stage1-1B-224p-K400``
+on the Hugging Face hub, after a request for access.
+Download it yourself and name it in ``adapt.checkpoint``; nothing is fetched here.
+"""
+
+from pipeline.models.internvideo2 import InternVideo2Config, variant_config
+from pipeline.models.preprocessing import FINETUNED
+
+PREPROCESSING = FINETUNED
+
+
+def config() -> InternVideo2Config:
+    """Returns the architecture with the Kinetics-400 head."""
+    return variant_config("1B", num_classes=400)

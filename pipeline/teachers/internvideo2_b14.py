@@ -1,0 +1,16 @@
+"""InternVideo2-B14 fine-tuned on Kinetics-400 at 8 frames of 224 px.
+
+Weights: ``B14/.../pytorch_model.bin`` under ``stage1/`` of ``OpenGVLab/InternVideo2_distillation_models``
+on the Hugging Face hub, distilled from 1B (its head is then new).
+Download it yourself and name it in ``adapt.checkpoint``; nothing is fetched here.
+"""
+
+from pipeline.models.internvideo2 import InternVideo2Config, variant_config
+from pipeline.models.preprocessing import FINETUNED
+
+PREPROCESSING = FINETUNED
+
+
+def config() -> InternVideo2Config:
+    """Returns the architecture with the Kinetics-400 head."""
+    return variant_config("B14", num_classes=400)
