@@ -1,0 +1,254 @@
+"""Verifying a store with nothing but the store: every file, every row, every key."""
+
+import hashlib
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from cache.chunks import CRC_BYTES, DamagedChunkError, decode_text, unseal
+from cache.content import content_digest
+from cache.errors import StoreError
+from cache.files import Files
+from cache.layout import LARGEST_ROOT_BYTES, ROOT, TEXT, Root, Stored, parse_root
+from cache.specs import FAILED, OK
+
+Array = np.ndarray[Any, Any]
+NAMED_VIDEOS = 8
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a store.
+
+    Attributes:
+        what: what is wrong.
+        array: the array concerned, empty for the store as such.
+        chunk: the file concerned, by its path in the store; empty when it is not one file.
+        videos: the videos concerned, as far as they are known.
+    """
+
+    what: str
+    array: str = ""
+    chunk: str = ""
+    videos: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        where = self.chunk or self.array or "store"
+        shown = ", ".join(self.videos[:NAMED_VIDEOS])
+        more = f" and {len(self.videos) - NAMED_VIDEOS} more" if len(self.videos) > NAMED_VIDEOS else ""
+        return f"{where}: {self.what}" + (f" (videos: {shown}{more})" if self.videos else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON."""
+        return asdict(self) | {"videos": list(self.videos)}
+
+
+def verify(files: Files) -> list[Problem]:
+    """Read all of a store and list what is wrong with it.
+
+    Returns:
+        The problems, in the order of the files; empty when there are none.
+    """
+    try:
+        path = files.path(ROOT)
+        if path.stat().st_size > LARGEST_ROOT_BYTES:
+            return [Problem("is larger than any store's", chunk=ROOT)]
+        root, intact = parse_root(path.read_bytes(), files.name)
+    except OSError as error:
+        return [Problem(f"cannot be read ({error})", chunk=ROOT)]
+    except StoreError as error:
+        return [Problem(str(error), chunk=ROOT)]
+    edited = [] if intact else [Problem("was changed after writing: its own digest does not match", chunk=ROOT)]
+    return edited + list(_Verifier(files, root).problems())
+
+
+class _Verifier:
+    """One pass over a store.
+
+    Args:
+        files: the store.
+        root: its root document.
+    """
+
+    def __init__(self, files: Files, root: Root) -> None:
+        self.files, self.root, self.layout = files, root, root.layout
+        self.arrays = self.layout.arrays()
+        self.texts: dict[str, list[str]] = {}
+        self.tables: dict[str, Array] = {}
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong: files first, then tables, then rows."""
+        yield from self._unexpected()
+        for name, stored in self.arrays.items():
+            yield from self._document(name, stored)
+        for name, stored in self.layout.table().items():
+            yield from self._table(name, stored)
+        complete = self.texts.keys() | self.tables.keys() == self.layout.table().keys()
+        if complete:
+            yield from self._keys()
+            yield from self._statuses()
+            yield from self._content()
+        for spec in self.layout.specs:
+            yield from self._rows(self.arrays[spec.name])
+
+    def _videos(self, rows: Sequence[int] | range) -> tuple[str, ...]:
+        ids = self.texts.get("video_id")
+        if ids is None:
+            return ()
+        return tuple(dict.fromkeys(ids[row] for row in rows))
+
+    def _unexpected(self) -> Iterator[Problem]:
+        expected = {ROOT, *(path for path, _ in self.root.expected_files())}
+        for path in sorted(set(self.files.listing()) - expected):
+            array = path.split("/")[0]
+            yield Problem("does not belong to the store", array if array in self.arrays else "", path)
+
+    def _read(self, path: str, sha256: str | None) -> bytes | str:
+        try:
+            content = self.files.path(path).read_bytes()
+        except FileNotFoundError:
+            return "is missing"
+        except OSError as error:
+            return f"cannot be read ({error})"
+        if not content:
+            return "is empty"
+        if hashlib.sha256(content).hexdigest() != sha256:
+            return "changed after writing: its digest does not match"
+        return content
+
+    def _document(self, name: str, stored: Stored) -> Iterator[Problem]:
+        content = self._read(stored.document, self.root.files[stored.document])
+        if isinstance(content, str):
+            yield Problem(content, name, stored.document)
+            return
+        try:
+            told = json.loads(content)
+            shape = [stored.num_rows, *stored.shape]
+            chunk_shape = [stored.chunk_rows, *stored.shape]
+            agrees = (
+                told["shape"] == shape
+                and told["data_type"] == stored.dtype
+                and told["chunk_grid"]["configuration"]["chunk_shape"] == chunk_shape
+            )
+        except (ValueError, KeyError, TypeError):
+            agrees = False
+        if not agrees:
+            yield Problem("does not describe the array that the root document does", name, stored.document)
+
+    def _chunk(self, stored: Stored, index: int) -> memoryview | Problem:
+        path = stored.chunk(index)
+        videos = self._videos(stored.rows_of(index))
+        payload = stored.payload_bytes
+        if payload is not None:
+            try:
+                size = self.files.path(path).stat().st_size
+            except OSError:
+                size = payload + CRC_BYTES
+            if size and size != payload + CRC_BYTES:
+                state = "truncated" if size < payload + CRC_BYTES else "too long"
+                return Problem(f"is {state}: {size} bytes, expected {payload + CRC_BYTES}", stored.name, path, videos)
+        content = self._read(path, self.root.chunks[stored.name][index])
+        if isinstance(content, str):
+            return Problem(content, stored.name, path, videos)
+        try:
+            return unseal(content, payload, path)
+        except DamagedChunkError as error:
+            return Problem(str(error), stored.name, path, videos)
+
+    def _table(self, name: str, stored: Stored) -> Iterator[Problem]:
+        texts: list[str] = []
+        blocks: list[Array] = []
+        bad = False
+        for index in range(stored.num_chunks):
+            payload = self._chunk(stored, index)
+            if isinstance(payload, Problem):
+                bad = True
+                yield payload
+                continue
+            num_rows = len(stored.rows_of(index))
+            if stored.dtype != TEXT:
+                dtype = np.dtype(stored.dtype).newbyteorder("<")
+                blocks.append(np.frombuffer(payload, dtype).reshape(stored.chunk_rows, *stored.shape)[:num_rows])
+                continue
+            try:
+                texts += decode_text(payload, stored.chunk_rows, stored.chunk(index))[:num_rows]
+            except (DamagedChunkError, UnicodeDecodeError) as error:
+                bad = True
+                yield Problem(str(error), name, stored.chunk(index))
+        if not bad and stored.dtype == TEXT:
+            self.texts[name] = texts
+        elif not bad:
+            self.tables[name] = np.concatenate(blocks)
+
+    def _keys(self) -> Iterator[Problem]:
+        ids, views = self.texts["video_id"], self.layout.views_per_video
+        firsts = ids[::views]
+        for before, after in itertools.pairwise(firsts):
+            if before >= after:
+                yield Problem("keys are out of order: videos must ascend", "video_id", videos=(before, after))
+        split = [row for row in range(len(ids)) if ids[row] != firsts[row // views]]
+        if split:
+            yield Problem(f"rows of one video are apart at row {split[0]}", "video_id", videos=self._videos(split))
+        expected = np.tile(np.arange(views), len(firsts))
+        wrong = np.flatnonzero(self.tables["view"] != expected)
+        if wrong.size:
+            yield Problem(f"keys are out of order: view at row {wrong[0]}", "view", videos=self._videos(wrong.tolist()))
+        for name in ("video_digest", "source_digest"):
+            values = self.texts[name]
+            wrong_rows = [row for row in range(len(values)) if values[row] != values[row - row % views]]
+            if wrong_rows:
+                yield Problem("differs between views of one video", name, videos=self._videos(wrong_rows))
+
+    def _statuses(self) -> Iterator[Problem]:
+        status, reasons = self.tables["status"], self.texts["reason"]
+        unknown = np.flatnonzero((status != OK) & (status != FAILED))
+        if unknown.size:
+            counts = dict(Counter(status[unknown].tolist()))
+            yield Problem(f"has values other than 1 and 2: {counts}", "status", videos=self._videos(unknown.tolist()))
+        wrong = [row for row in range(len(status)) if (status[row] == FAILED) != bool(reasons[row])]
+        if wrong:
+            yield Problem("does not match the reasons for failure", "status", videos=self._videos(wrong))
+        for spec in self.layout.specs:
+            stored = self.arrays[spec.name]
+            if not stored.own_files:
+                continue
+            for index, sha256 in enumerate(self.root.chunks[spec.name]):
+                rows = stored.rows_of(index)
+                if (sha256 is not None) != bool((status[rows.start : rows.stop] == OK).all()):
+                    videos = self._videos(rows)
+                    yield Problem("its status does not match its file", spec.name, stored.chunk(index), videos)
+
+    def _content(self) -> Iterator[Problem]:
+        hashed = {name: values for name, values in self.tables.items() if not name.endswith("_loss")}
+        if content_digest(self.root.kind, self.layout, self.texts, hashed) != self.root.content_digest:
+            yield Problem("the content is not that of the content digest")
+
+    def _rows(self, stored: Stored) -> Iterator[Problem]:
+        digests, status = self.tables.get(f"{stored.name}_sha256"), self.tables.get("status")
+        for index in range(stored.num_chunks):
+            if self.root.chunks[stored.name][index] is None:
+                continue
+            payload = self._chunk(stored, index)
+            if isinstance(payload, Problem):
+                yield payload
+                continue
+            if digests is None or status is None:
+                continue
+            wrong = []
+            for row in stored.rows_of(index):
+                at = (row - index * stored.chunk_rows) * stored.row_bytes
+                value = payload[at : at + stored.row_bytes]
+                if status[row] == OK:
+                    right = hashlib.sha256(value).digest() == digests[row].tobytes()
+                else:
+                    right = not any(value) and not digests[row].any()
+                if not right:
+                    wrong.append(row)
+            if wrong:
+                what = f"row {wrong[0]} does not have the digest listed for it"
+                yield Problem(what, stored.name, stored.chunk(index), self._videos(wrong))
