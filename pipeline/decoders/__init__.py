@@ -1,0 +1,160 @@
+"""Decoders: get frames. Which frames, and which part of them, is decided elsewhere (``pipeline/views.py``).
+
+One decoder is one file of this folder with ``available() -> bool``, ``version() -> str`` and
+``open(path, *, options) -> OpenVideo``. ``tests/pipeline/decoders`` runs the same conformance tests on every one.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from pipeline.errors import PipelineError
+from pipeline.pictures import Picture
+
+
+class DecodeError(PipelineError):
+    """A video cannot be decoded, or not without guessing; the text is the reason that its rows carry."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeOptions:
+    """What a decoder is told beside the path.
+
+    Attributes:
+        threads: decoding threads; frames are the same for any number.
+        max_frame_pixels: a frame larger than this is refused before memory is taken for it.
+        max_frames: a video with more frames than this is refused.
+        raw_width: of raw video whose name does not tell, in px.
+        raw_height: of raw video whose name does not tell, in px.
+        raw_fps: of raw video whose name does not tell.
+        raw_pix_fmt: ``yuv420p`` or ``yuv420p10le``, of raw video whose name does not tell.
+    """
+
+    threads: int = 1
+    max_frame_pixels: int = 8192 * 8192
+    max_frames: int = 10_000_000
+    raw_width: int | None = None
+    raw_height: int | None = None
+    raw_fps: float | None = None
+    raw_pix_fmt: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """What is known of an open video.
+
+    Attributes:
+        width: of a frame as shown (after rotation), in px.
+        height: of a frame as shown, in px.
+        fps: average frames per second; None where unknown.
+        num_frames: exact, counted by demuxing or decoding.
+        pix_fmt: FFmpeg's name of the stored pixel format.
+        rotation: clockwise turn from stored to shown, in degrees: 0, 90, 180 or 270. Frames come upright.
+        codec: FFmpeg's name, such as ``h264``.
+        decoder: name and version of what decodes, for the record.
+        edited: whether an edit list hides some of the stored frames.
+        tags: the colour as the file names it: matrix or ``untagged``, then ``limited``, ``full`` or ``untagged``.
+    """
+
+    width: int
+    height: int
+    fps: float | None
+    num_frames: int
+    pix_fmt: str
+    rotation: int = 0
+    codec: str
+    decoder: str
+    edited: bool = False
+    tags: tuple[str, str] = field(default=("untagged", "untagged"))
+
+
+class OpenVideo(Protocol):
+    """A video being read; a context manager."""
+
+    info: VideoInfo
+
+    def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+        """Decodes the frames asked for, in presentation order, in one pass.
+
+        Args:
+            indices: strictly ascending, from 0, in presentation order.
+
+        Yields:
+            The index and its picture, whose pixels are valid until the next one is asked for.
+
+        Raises:
+            DecodeError: the file is damaged, or ends before a frame that was asked for.
+        """
+
+    def close(self) -> None:
+        """Releases the file."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def check_file(path: Path) -> int:
+    """Makes sure that ``path`` is a regular file with something in it, without opening it.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        DecodeError: it is missing, unreadable, empty, a directory, a pipe or a device.
+    """
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise DecodeError(f"cannot read the file: {getattr(error, 'strerror', None) or error}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise DecodeError("not a regular file (a directory, a pipe or a device); give a video file")
+    if status.st_size == 0:
+        raise DecodeError("the file is empty (0 bytes)")
+    return status.st_size
+
+
+def check_indices(indices: Sequence[int], num_frames: int) -> None:
+    """Makes sure that the frames asked for exist.
+
+    Raises:
+        DecodeError: an index is outside the video.
+        ValueError: the indices are not strictly ascending.
+    """
+    if any(later <= earlier for earlier, later in pairwise(indices)):
+        raise ValueError("frame indices must be strictly ascending")
+    if indices and (indices[0] < 0 or indices[-1] >= num_frames):
+        wrong = indices[0] if indices[0] < 0 else indices[-1]
+        raise DecodeError(f"frame {wrong} was asked for, but the video has frames 0 … {num_frames - 1}")
+
+
+def check_size(width: int, height: int, options: DecodeOptions) -> None:
+    """Refuses frames without pixels, and frames too large to be taken into memory.
+
+    Raises:
+        DecodeError: so it is.
+    """
+    if width < 1 or height < 1:
+        raise DecodeError(f"the video claims frames of {width}x{height} px")
+    if width * height > options.max_frame_pixels:
+        raise DecodeError(
+            f"the video claims frames of {width}x{height} px; at most {options.max_frame_pixels} px are decoded"
+        )
+
+
+def probe(path: Path, options: DecodeOptions | None = None) -> VideoInfo:
+    """Reads what is known of a video: opens it, counts its frames, decodes the first.
+
+    Raises:
+        DecodeError: it is not a video, or is damaged.
+    """
+    from pipeline.decoders import auto
+
+    return auto.inspect(path, options=options or DecodeOptions())

@@ -1,0 +1,307 @@
+"""PyAV: FFmpeg as shipped in PyAV's own wheel. Decodes everything, honours edit lists and rotation, stops at damage.
+
+Frames are counted by demuxing where one packet is one shown frame (H.264, HEVC, VP9, AV1 and the intra codecs in MP4 or
+Matroska; packets that an edit list hides are not counted), else by decoding. ``stream.frames`` is never believed: it is
+0 in WebM and counts hidden frames in MP4. The decoder is told to stop at damage rather than conceal it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import av.error
+import av.logging
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from pipeline.colour import Colour, untagged
+from pipeline.decoders import DecodeError, DecodeOptions, VideoInfo, check_file, check_indices, check_size
+from pipeline.pictures import PlanarPicture, RgbPicture
+
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,vvc,obu,ivf,flv,asf,nut,yuv4mpegpipe,"
+    "mxf,gif,dv,ogg,rm,wtv,m4v,mjpeg"
+)
+_ONE_PACKET_ONE_FRAME = {"h264", "hevc", "vvc", "vp9", "av1", "mjpeg", "prores", "ffv1", "rawvideo", "dnxhd"}
+_COUNTABLE_CONTAINERS = {"mov", "mp4", "matroska", "webm", "ivf"}
+_MATRICES = {1: "bt709", 2: "untagged", 3: "untagged", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
+_RANGES = {0: "untagged", 1: "limited", 2: "full"}
+_DAMAGE = (av.error.FFmpegError, ValueError, EOFError)
+
+
+def available() -> bool:
+    """Always: PyAV is a dependency."""
+    return True
+
+
+def version() -> str:
+    """Name and version, for the record."""
+    return f"pyav {av.__version__} (lavc {'.'.join(map(str, av.library_versions['libavcodec']))})"
+
+
+def open(path: Path, *, options: DecodeOptions) -> "PyavVideo":
+    """Opens a video.
+
+    Raises:
+        DecodeError: it is not one, or is damaged.
+    """
+    return PyavVideo(path, options)
+
+
+class PyavVideo:
+    """A video read by PyAV; see ``OpenVideo``."""
+
+    def __init__(self, path: Path, options: DecodeOptions) -> None:
+        check_file(path)
+        self._path, self._options = path, options
+        self._container: InputContainer | None = None
+        self._decoded: Iterator[VideoFrame] = iter(())
+        container, stream = _open(path, options)
+        with container:
+            check_size(stream.width, stream.height, options)
+            counted, edited = _count(container, stream, options)
+            fps = _rate(stream)
+        self._start()
+        try:
+            first = next(self._decoded, None)
+            if first is None:
+                raise DecodeError("the video has no frame that can be decoded")
+            self._decoded = chain([first], self._decoded)
+            self._stored_size = (first.width, first.height)
+            self._quarters = _quarter_turns(first)
+            height, width = first.height, first.width
+            if self._quarters % 2:
+                height, width = width, height
+            matrix, span = _tags(first)
+            self._colour = Colour(
+                matrix=untagged(height) if matrix == "untagged" else matrix, full_range=span == "full"
+            )
+            self.info = VideoInfo(
+                width=width,
+                height=height,
+                fps=fps,
+                num_frames=counted,
+                pix_fmt=first.format.name,
+                rotation=90 * self._quarters,
+                codec=stream.codec_context.name,
+                decoder=version(),
+                edited=edited,
+                tags=(matrix, span),
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        self.close()
+        self._container, stream = _open(self._path, self._options)
+        self._decoded = _decode(self._container, stream)
+        self._next = 0
+
+    def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, PlanarPicture | RgbPicture]]:
+        """As ``OpenVideo.frames``."""
+        check_indices(indices, self.info.num_frames)
+        if self._container is None or (indices and indices[0] < self._next):
+            self._start()
+        for index in indices:
+            yield index, self._picture(self._read_until(index), index)
+
+    def _read_until(self, index: int) -> VideoFrame:
+        for frame in self._decoded:
+            self._next += 1
+            if frame.is_corrupt:
+                raise DecodeError(f"frame {self._next - 1} is damaged")
+            if (frame.width, frame.height) != self._stored_size:
+                raise DecodeError(
+                    f"the frame size changes from {self._stored_size[0]}x{self._stored_size[1]} "
+                    f"to {frame.width}x{frame.height} px at frame {self._next - 1}"
+                )
+            if self._next - 1 == index:
+                return frame
+        raise DecodeError(
+            f"the video ends after {self._next} of {self.info.num_frames} frames; frame {index} is missing"
+        )
+
+    def _picture(self, frame: VideoFrame, index: int) -> PlanarPicture | RgbPicture:
+        matrix, span = _tags(frame)
+        if (matrix, span) != self.info.tags or frame.format.name != self.info.pix_fmt:
+            raise DecodeError(f"pixel format or colour change at frame {index}")
+        picture = _picture(frame, self._colour)
+        return picture.turned(self._quarters) if self._quarters else picture
+
+    def close(self) -> None:
+        """Releases the file."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _open(path: Path, options: DecodeOptions) -> tuple[InputContainer, VideoStream]:
+    """Opens local files of the known video containers only: no playlist, no network."""
+    limits = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "err_detect": "explode"}
+    limits["max_pixels"] = str(options.max_frame_pixels)
+    try:
+        container = av.open(f"file:{path}", options=limits, metadata_errors="replace")
+    except (*_DAMAGE, OSError) as error:
+        raise DecodeError(f"not a readable video: {_say(error)}") from None
+    shown = [stream for stream in container.streams.video if not _is_attached(stream)]
+    if not shown:
+        container.close()
+        raise DecodeError("the file has no video stream")
+    stream = shown[0]
+    context = stream.codec_context
+    if context is None:
+        container.close()
+        raise DecodeError("no decoder for this video stream is installed")
+    context.options = {"err_detect": "explode", "max_pixels": str(options.max_frame_pixels)}
+    context.thread_count = options.threads
+    context.thread_type = "NONE" if options.threads == 1 else "FRAME"
+    return container, stream
+
+
+def _is_attached(stream: Any) -> bool:
+    """Whether a stream is a cover picture rather than a video."""
+    return bool(int(stream.disposition & av.stream.Disposition.attached_pic))
+
+
+def _rate(stream: VideoStream) -> float | None:
+    rate = stream.average_rate
+    return float(Fraction(rate)) if rate else None
+
+
+def _count(container: InputContainer, stream: VideoStream, options: DecodeOptions) -> tuple[int, bool]:
+    """Counts the frames that are shown, and says whether an edit list hides some."""
+    if stream.codec_context.name not in _ONE_PACKET_ONE_FRAME or not (
+        _COUNTABLE_CONTAINERS & set(container.format.name.split(","))
+    ):
+        return sum(1 for _ in _limited(_decode(container, stream), options)), False
+    shown = hidden = 0
+    with _demuxer_complaints() as complaints:
+        try:
+            for packet in _limited(container.demux(stream), options):
+                if packet.size == 0:
+                    continue
+                if packet.is_corrupt:
+                    raise DecodeError(f"the container is damaged at packet {shown + hidden}")
+                hidden += packet.is_discard
+                shown += not packet.is_discard
+        except _DAMAGE as error:
+            raise DecodeError(f"the container is damaged after {shown} frames: {_say(error)}") from None
+    names = set(container.format.name.split(","))
+    for _, source, message in complaints:
+        if names & set(source.split(",")):
+            raise DecodeError(f"the container is damaged: {message.strip()}")
+    if shown == 0:
+        raise DecodeError("the video has no frames")
+    return shown, hidden > 0 or _shortened(container, shown, options)
+
+
+def _shortened(container: InputContainer, shown: int, options: DecodeOptions) -> bool:
+    """Whether the MP4 edit list leaves out frames altogether: reading without it gives more packets."""
+    if "mov" not in container.format.name.split(","):
+        return False
+    with av.open(container.name, options={"ignore_editlist": "1", "protocol_whitelist": "file"}) as whole:
+        index = next(stream.index for stream in whole.streams.video if not _is_attached(stream))
+        packets = _limited(whole.demux(whole.streams[index]), options)
+        return sum(packet.size > 0 for packet in packets) != shown
+
+
+def _limited(items: Iterator[Any], options: DecodeOptions) -> Iterator[Any]:
+    for number, item in enumerate(items):
+        if number > options.max_frames:
+            raise DecodeError(f"the video has more than {options.max_frames} frames")
+        yield item
+
+
+@contextmanager
+def _demuxer_complaints() -> Iterator[list[tuple[int, str, str]]]:
+    """Collects what FFmpeg logs as an error: a Matroska file cut short says so nowhere else."""
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture() as complaints:
+            yield complaints
+    finally:
+        av.logging.set_level(before)
+
+
+def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    try:
+        for packet in container.demux(stream):
+            for frame in packet.decode():
+                if isinstance(frame, VideoFrame):
+                    yield frame
+    except _DAMAGE as error:
+        raise DecodeError(f"the video is damaged: {_say(error)}") from None
+
+
+def _quarter_turns(frame: VideoFrame) -> int:
+    """Clockwise quarter turns from stored to shown; FFmpeg counts degrees the other way round."""
+    degrees = -frame.rotation % 360
+    if degrees % 90:
+        raise DecodeError(f"the video is to be shown rotated by {degrees} degrees; only multiples of 90 are supported")
+    return degrees // 90
+
+
+def _tags(frame: VideoFrame) -> tuple[str, str]:
+    matrix, name = int(frame.colorspace), frame.format.name
+    span = "full" if name.startswith("yuvj") else _RANGES.get(int(frame.color_range), "untagged")
+    if matrix in _MATRICES:
+        return _MATRICES[matrix], span
+    if matrix == 0 and not frame.format.is_rgb:
+        return "untagged", span
+    if frame.format.is_rgb:
+        return "untagged", "full"
+    raise DecodeError(
+        f"colour matrix number {matrix} (ITU-T H.273) is not supported; it is none of bt709, bt601, bt2020"
+    )
+
+
+def _planes(frame: VideoFrame) -> list[NDArray[Any]]:
+    wide = frame.format.components[0].bits > 8
+    arrays = []
+    for plane in frame.planes:
+        samples = np.frombuffer(memoryview(plane), np.dtype("<u2" if wide else "u1"))
+        stride = plane.line_size // (2 if wide else 1)
+        arrays.append(samples.reshape(plane.height, stride)[:, : plane.width])
+    return arrays
+
+
+def _picture(frame: VideoFrame, colour: Colour) -> PlanarPicture | RgbPicture:
+    """Planar YUV and grey as they are; anything else through FFmpeg's own conversion of the whole frame."""
+    layout = frame.format
+    names = layout.name.removesuffix("le")
+    planar = (names.startswith(("yuv4", "yuvj4")) and len(frame.planes) == 3) or names.startswith("gray")
+    if not planar or layout.is_big_endian or layout.components[0].bits > 16 or names.startswith("grayf"):
+        return RgbPicture(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+    planes = _planes(frame)
+    u, v = (planes[1], planes[2]) if len(planes) == 3 else (None, None)
+    shifts = (0, 0) if u is None else _subsampling(frame)
+    return PlanarPicture(y=planes[0], u=u, v=v, subsampling=shifts, depth=layout.components[0].bits, colour=colour)
+
+
+def _subsampling(frame: VideoFrame) -> tuple[int, int]:
+    """Shifts of rows and columns from luma to chroma, asked for at a size that divides evenly."""
+    layout = frame.format
+    return (64 // layout.chroma_height(64)).bit_length() - 1, (64 // layout.chroma_width(64)).bit_length() - 1
+
+
+def _say(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

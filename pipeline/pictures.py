@@ -1,0 +1,160 @@
+"""One decoded frame, from which any region is read as RGB: crop first, convert after."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.colour import Colour, pixels_to_rgb, planes_to_rgb
+
+
+class Box(NamedTuple):
+    """A rectangle of whole pixels inside a frame, as shown."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+class Picture(Protocol):
+    """A decoded frame, upright; its pixels are valid until the next frame is asked for."""
+
+    @property
+    def height(self) -> int:
+        """In px, as shown."""
+
+    @property
+    def width(self) -> int:
+        """In px, as shown."""
+
+    def region(self, box: Box) -> NDArray[np.uint8]:
+        """The pixels of a rectangle.
+
+        Args:
+            box: inside the frame.
+
+        Returns:
+            uint8 ``h w 3``: red, green, blue.
+        """
+
+    def gather(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """Scattered pixels.
+
+        Args:
+            rows: one per pixel, any shape, inside the frame.
+            columns: same shape.
+
+        Returns:
+            uint8 of the same shape with a last axis of red, green, blue.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanarPicture:
+    """A frame whose luma and chroma lie in planes of their own.
+
+    Attributes:
+        y: luma ``h w``, unsigned integers.
+        u: blue-difference chroma of the same type, subsampled; None for grey frames.
+        v: red-difference chroma, as ``u``.
+        subsampling: how far luma's row and column are shifted right to find their chroma sample; (1, 1) for 4:2:0.
+        depth: bits per sample, 8 … 16.
+        colour: matrix and range.
+    """
+
+    y: NDArray[np.integer]
+    u: NDArray[np.integer] | None
+    v: NDArray[np.integer] | None
+    subsampling: tuple[int, int]
+    depth: int
+    colour: Colour
+
+    @property
+    def height(self) -> int:
+        """In px."""
+        return int(self.y.shape[0])
+
+    @property
+    def width(self) -> int:
+        """In px."""
+        return int(self.y.shape[1])
+
+    def region(self, box: Box) -> NDArray[np.uint8]:
+        """As ``Picture.region``."""
+        rows, columns = self.subsampling
+        top, left, height, width = box
+        luma = self.y[top : top + height, left : left + width]
+        if self.u is None or self.v is None:
+            neutral = np.full(luma.shape, 1 << (self.depth - 1), luma.dtype)
+            return pixels_to_rgb(luma, neutral, neutral, depth=self.depth, colour=self.colour)
+        blocks = np.s_[
+            top >> rows : ((top + height - 1) >> rows) + 1, left >> columns : ((left + width - 1) >> columns) + 1
+        ]
+        origin = (top & ((1 << rows) - 1), left & ((1 << columns) - 1))
+        return planes_to_rgb(
+            luma,
+            self.u[blocks],
+            self.v[blocks],
+            subsampling=self.subsampling,
+            origin=origin,
+            depth=self.depth,
+            colour=self.colour,
+        )
+
+    def gather(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """As ``Picture.gather``."""
+        luma = self.y[rows, columns]
+        if self.u is None or self.v is None:
+            neutral = np.full(luma.shape, 1 << (self.depth - 1), luma.dtype)
+            return pixels_to_rgb(luma, neutral, neutral, depth=self.depth, colour=self.colour)
+        at = (rows >> self.subsampling[0], columns >> self.subsampling[1])
+        return pixels_to_rgb(luma, self.u[at], self.v[at], depth=self.depth, colour=self.colour)
+
+    def turned(self, quarters: int) -> "PlanarPicture":
+        """The frame turned clockwise.
+
+        Args:
+            quarters: how many quarter turns.
+        """
+        if quarters % 4 == 0:
+            return self
+        planes = [None if plane is None else np.rot90(plane, -quarters) for plane in (self.y, self.u, self.v)]
+        subsampling = self.subsampling if quarters % 2 == 0 else self.subsampling[::-1]
+        luma, u, v = planes
+        assert luma is not None
+        return PlanarPicture(y=luma, u=u, v=v, subsampling=subsampling, depth=self.depth, colour=self.colour)
+
+
+@dataclass(frozen=True)
+class RgbPicture:
+    """A frame that its decoder has already turned into RGB.
+
+    Attributes:
+        rgb: uint8 ``h w 3``.
+    """
+
+    rgb: NDArray[np.uint8]
+
+    @property
+    def height(self) -> int:
+        """In px."""
+        return int(self.rgb.shape[0])
+
+    @property
+    def width(self) -> int:
+        """In px."""
+        return int(self.rgb.shape[1])
+
+    def region(self, box: Box) -> NDArray[np.uint8]:
+        """As ``Picture.region``."""
+        return self.rgb[box.top : box.top + box.height, box.left : box.left + box.width]
+
+    def gather(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """As ``Picture.gather``."""
+        return self.rgb[rows, columns]
+
+    def turned(self, quarters: int) -> "RgbPicture":
+        """The frame turned clockwise by quarter turns."""
+        return RgbPicture(np.rot90(self.rgb, -quarters))
