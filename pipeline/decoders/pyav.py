@@ -177,7 +177,8 @@ def _open(path: Path, options: DecodeOptions) -> tuple[InputContainer, VideoStre
 
 def _is_attached(stream: Any) -> bool:
     """Whether a stream is a cover picture rather than a video."""
-    return bool(int(stream.disposition & av.stream.Disposition.attached_pic))
+    disposition = int(stream.disposition)
+    return bool(disposition & int(av.stream.Disposition.attached_pic))
 
 
 def _rate(stream: VideoStream) -> float | None:
