@@ -10,20 +10,30 @@ encoder. Left out: the masked pre-training decoders, the text and audio towers, 
 """
 
 from pipeline.models.internvideo2.config import VARIANTS, ConfigError, InternVideo2Config, variant_config
+from pipeline.models.internvideo2.flops import count_flops
+from pipeline.models.internvideo2.inference import compile_blocks, infer
+from pipeline.models.internvideo2.loading import LoadReport, load_checkpoint
 from pipeline.models.internvideo2.model import (
     ClipShapeError,
     InternVideo2,
     InternVideo2Output,
     distillation_layers,
 )
+from pipeline.models.internvideo2.reading import CheckpointError
 
 __all__ = [
     "VARIANTS",
+    "CheckpointError",
     "ClipShapeError",
     "ConfigError",
     "InternVideo2",
     "InternVideo2Config",
     "InternVideo2Output",
+    "LoadReport",
+    "compile_blocks",
+    "count_flops",
     "distillation_layers",
+    "infer",
+    "load_checkpoint",
     "variant_config",
 ]

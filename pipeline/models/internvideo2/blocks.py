@@ -7,6 +7,12 @@ from torch.nn import functional as F
 from pipeline.models.internvideo2.config import InternVideo2Config
 
 
+def split_heads(tokens: Tensor, num_heads: int) -> Tensor:
+    """Reshapes ``b n c`` to ``b heads n c/heads``."""
+    batch, length, dim = tokens.shape
+    return tokens.reshape(batch, length, num_heads, dim // num_heads).transpose(1, 2)
+
+
 class RMSNorm(nn.Module):
     """Root-mean-square norm with a weight and no bias; statistics in float32 whatever the input's dtype."""
 
@@ -76,9 +82,10 @@ class Attention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Lets every token of ``b n c`` attend to every other; never materialises the ``n n`` matrix."""
         q, k, v = self.qkv(tokens).chunk(3, dim=-1)
-        q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (self.q_norm(q), self.k_norm(k), v))
+        q, k, v = (split_heads(x, self.num_heads) for x in (self.q_norm(q), self.k_norm(k), v))
         mixed = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(mixed.transpose(1, 2).flatten(2))
+        output: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
+        return output
 
 
 class Mlp(nn.Module):

@@ -4,7 +4,7 @@ Ref: Wang et al., "InternVideo2" (ECCV 2024); the fine-tuned model of the offici
 ``scaled_dot_product_attention`` throughout, so no flash-attn, apex or GPU is needed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -260,11 +260,16 @@ class InternVideo2(PreTrainedModel):
         temporal = self.pos_embed_temporal.repeat_interleave(rows * columns, dim=1)
         return torch.cat([self.pos_embed_cls, spatial + temporal], dim=1)
 
+    def initialise(self, names: Iterable[str]) -> None:
+        """Gives the named submodules their initial values, from torch's default generator."""
+        for name in names:
+            self._init_weights(self.get_submodule(name))
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """Gives one module the official initial value; values that were loaded are left alone by ``init``."""
         if isinstance(module, nn.Linear):
-            init.trunc_normal_(module.weight, std=0.02)
+            init.trunc_normal_(module.weight, std=0.02 * 0.001 if module is self.head else 0.02)
             if module.bias is not None:
                 init.zeros_(module.bias)
         elif isinstance(module, nn.Conv3d):
@@ -297,8 +302,6 @@ class InternVideo2(PreTrainedModel):
             depth_scale = (2.0 * (index + 1)) ** 0.5
             for linear in (block.attn.proj, block.mlp.fc2):
                 init.trunc_normal_(linear.weight, std=0.02 / depth_scale, a=-2 / depth_scale, b=2 / depth_scale)
-        if self.head is not None:
-            init.trunc_normal_(self.head.weight, std=0.02 * 0.001)
 
 
 AutoModel.register(InternVideo2Config, InternVideo2)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.models.internvideo2.blocks import split_heads
 from pipeline.models.internvideo2.config import InternVideo2Config
 
 
@@ -27,9 +28,10 @@ class CrossAttention(nn.Module):
         q = F.linear(queries, self.q.weight, self.q_bias)
         k = F.linear(keys, self.k.weight, self.k_bias)
         v = F.linear(values, self.v.weight, self.v_bias)
-        q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v))
+        q, k, v = (split_heads(x, self.num_heads) for x in (q, k, v))
         mixed = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(mixed.transpose(1, 2).flatten(2))
+        output: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
+        return output
 
 
 class AttentionPooling(nn.Module):

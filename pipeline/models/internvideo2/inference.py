@@ -1,0 +1,49 @@
+"""Running a finished model: inference mode, mixed precision, compilation."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pipeline.models.internvideo2.model import InternVideo2, InternVideo2Output
+
+
+def infer(
+    model: InternVideo2,
+    pixels: Tensor,
+    *,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    layers: Sequence[int] = (),
+) -> InternVideo2Output:
+    """Encodes clips without a graph.
+
+    Args:
+        model: in evaluation mode.
+        pixels: float ``b 3 t h w``, normalised, on the model's device.
+        precision: ``bfloat16`` runs matrix products and attention in bfloat16 by autocast; the residual stream, norm
+            statistics and LayerScale stay float32.
+        layers: blocks whose mean-pooled tokens are wanted too.
+
+    Returns:
+        Every level, in float32.
+
+    Raises:
+        ClipShapeError: the pixels' shape or a layer is not the model's.
+    """
+    device = pixels.device.type
+    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+        output = model(pixels, layers=layers)
+    return InternVideo2Output(**{name: tensor.float() for name, tensor in output.items()})
+
+
+def compile_blocks(model: InternVideo2) -> InternVideo2:
+    """Compiles each block and the pooling in place with ``torch.compile``; parameter names stay.
+
+    Blocks share their code, so the first one is compiled and the others reuse it. Results differ from the eager ones by
+    rounding: whether a model is compiled belongs to its fingerprint.
+    """
+    for block in model.blocks:
+        block.compile()
+    model.clip_projector.compile()
+    return model
