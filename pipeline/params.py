@@ -194,6 +194,8 @@ class DistillSettings(Section):
     warmup_epochs: NonNegative
     weight_average: Annotated[float, Field(ge=0.0, lt=1.0)]
     """Decay of the exponential moving average of the weights; 0 switches it off."""
+    precision: Literal["float32", "bfloat16"]
+    """Of the student's arithmetic in training; ``bfloat16`` (mixed precision) is for CUDA."""
     patience: Count | None
     """Epochs without a better validation result before training stops; null trains to the end."""
     seed: int
