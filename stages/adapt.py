@@ -16,8 +16,7 @@ def main() -> None:
         metrics = adapt(
             params.adapt,
             clips=DATA_ROOT / "clips.zarr",
-            labels=DATA_ROOT / "labels.csv",
-            scales=DATA_ROOT / "dataset.json",
+            tables=DATA_ROOT,
             teacher=Path("models/teacher"),
             curves=results / "curves.csv",
             device=params.runtime.device,

@@ -1,0 +1,337 @@
+"""Stage one: the teacher over every clip, once, into the target cache. The only place that runs the whole teacher.
+
+The unit of work is one video's views, always one batch of just these: a row's bytes cannot depend on what else was
+computed, in which order, or by how many workers.
+"""
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from cache import (
+    ArraySpec,
+    BuildReport,
+    Failed,
+    Job,
+    Pool,
+    Rows,
+    Store,
+    TooManyFailedError,
+    Unit,
+    build_store,
+    open_store,
+)
+from pipeline.adaptation import DESCRIPTION
+from pipeline.errors import PipelineError
+from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
+from pipeline.models.preprocessing import normalise
+from pipeline.optimisation import resolve_device
+from pipeline.params import ExtractSettings, RuntimeSettings
+from pipeline.preparation import file_digest
+from pipeline.progress import track
+from pipeline.records import write_json
+
+VERSION = 1
+"""Raised whenever code changes that shapes the value of a target; tests/pipeline/test_versions.py asks for it."""
+
+BATCH_RULE = "one batch per video: all its views, in order"
+CLIP_DIGEST = "clip_digest"
+"""Text column of the target store: the SHA-256 of the pixels that the teacher saw, row by row."""
+LIVE_COUNTS = Path(".teachonce/last_extract.json")
+
+
+class TeacherError(PipelineError):
+    """``models/teacher/`` cannot be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that a worker needs to know; it is sent to other processes and machines.
+
+    Attributes:
+        teacher: folder that ``adapt`` wrote.
+        clips: the clip store.
+        settings: the section ``extract``.
+        device: ``auto``, ``cpu``, ``cuda`` …
+    """
+
+    teacher: Path
+    clips: Path
+    settings: ExtractSettings
+    device: str
+
+
+def load_description(folder: Path) -> dict[str, Any]:
+    """What ``adapt`` wrote about the teacher in ``teacher.json``.
+
+    Raises:
+        TeacherError: the folder has no readable description.
+    """
+    try:
+        description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TeacherError(f"cannot read {folder / DESCRIPTION}: {error}; run the stage adapt first") from None
+    return description
+
+
+class Extractor:
+    """One worker's teacher: turns a job into rows of targets."""
+
+    def __init__(self, plan: Plan) -> None:
+        torch.set_num_threads(plan.settings.threads)
+        torch.use_deterministic_algorithms(True)
+        self._settings = plan.settings
+        self._store = open_store(plan.clips)
+        self._device = resolve_device(plan.device)
+        self._preprocessing = load_description(plan.teacher)["preprocessing"]
+        self._model = InternVideo2.from_pretrained(plan.teacher).eval().to(self._device)
+
+    def __call__(self, job: Job) -> Rows | Failed:
+        """Computes the arrays that the job names.
+
+        Returns:
+            float32 arrays, first axis the video's views; or why there are none: the video's clip has failed.
+        """
+        rows = self._store.rows_of(job.unit.video_id)
+        failed = [self._store.reasons[row] for row in rows if self._store.status[row] != 1]
+        if failed:
+            return Failed(f"its clip failed: {failed[0]}")
+        outputs = self.forward(self._store.read(self._settings.view_set, rows), job.arrays)
+        digests = self._store.row_digests(self._settings.view_set)
+        return Rows(arrays=outputs, columns={CLIP_DIGEST: [digests[row] for row in rows]})
+
+    @torch.inference_mode()
+    def forward(self, clips: NDArray[np.uint8], kinds: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Runs the teacher on one batch.
+
+        Args:
+            clips: uint8 ``b t h w c``.
+            kinds: which outputs are wanted.
+
+        Returns:
+            Kind → float32 array, first axis ``b``.
+        """
+        pixels = normalise(
+            torch.from_numpy(clips).to(self._device), self._preprocessing["mean"], self._preprocessing["std"]
+        )
+        layers = self._settings.layers if "layers" in kinds else []
+        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self._settings.precision == "bfloat16")
+        with autocast:
+            output = self._model(pixels, layers=layers)
+        found: dict[str, Tensor] = {kind: getattr(output, kind) for kind in kinds}
+        if "tokens" in found:
+            found["tokens"] = pooled_tokens(found["tokens"], self._model.config.grid, self._settings.tokens_grid)
+        return {kind: value.float().cpu().numpy() for kind, value in found.items()}
+
+
+def pooled_tokens(tokens: Tensor, grid: tuple[int, int, int], side: int | None) -> Tensor:
+    """The dense tokens without cls, each frame's grid averaged to ``side`` by ``side``.
+
+    Args:
+        tokens: ``b 1+n c``, cls first.
+        grid: tokens along time, rows and columns.
+        side: cells per side; None keeps the grid as it is.
+
+    Returns:
+        ``b t' side side c``.
+    """
+    time, height, width = grid
+    dense = tokens[:, 1:].unflatten(1, (time, height, width))
+    if side is None or side == height == width:
+        return dense
+    planes = dense.flatten(0, 1).permute(0, 3, 1, 2).float()
+    return functional.adaptive_avg_pool2d(planes, side).permute(0, 2, 3, 1).unflatten(0, (-1, time))
+
+
+def target_specs(settings: ExtractSettings, teacher: Path) -> list[ArraySpec]:
+    """The arrays of the target store, each with the fingerprint of all that shapes its values.
+
+    Raises:
+        TeacherError: a kind that this teacher does not have, or layers that are not named.
+    """
+    description = load_description(teacher)
+    config = InternVideo2Config.from_pretrained(teacher)
+    time, height, width = config.grid
+    side_rows = settings.tokens_grid or height
+    side_columns = settings.tokens_grid or width
+    shapes: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
+        "embedding": ((config.pool_dim,), ("channel",)),
+        "embedding_normed": ((config.pool_dim,), ("channel",)),
+        "logits": ((config.num_classes,), ("class",)),
+        "layers": ((len(settings.layers), config.embed_dim), ("layer", "token_channel")),
+        "tokens": (
+            (time, side_rows, side_columns, config.embed_dim),
+            ("token_t", "token_h", "token_w", "token_channel"),
+        ),
+    }
+    if "logits" in settings.kinds and not config.num_classes:
+        raise TeacherError(
+            "extract.kinds has 'logits', but the teacher has no head; remove it, or adapt with epochs > 0"
+        )
+    if "layers" in settings.kinds and not settings.layers:
+        raise TeacherError(f"extract.kinds has 'layers'; name blocks in extract.layers, 0 to {config.depth - 1}")
+    if any(layer >= config.depth for layer in settings.layers):
+        raise TeacherError(f"extract.layers: got {settings.layers}; this teacher's blocks are 0 to {config.depth - 1}")
+    architecture = _architecture(config)
+    return [
+        ArraySpec(
+            name=kind,
+            dtype=settings.dtype,
+            shape=shapes[kind][0],
+            dims=shapes[kind][1],
+            fingerprint=_fingerprint(
+                kind, settings, description, architecture, file_digest(teacher / "model.safetensors")
+            ),
+        )
+        for kind in settings.kinds
+    ]
+
+
+def _architecture(config: InternVideo2Config) -> dict[str, Any]:
+    """The configuration's own fields that shape an evaluation; what transformers adds would change with its version."""
+    training_only = {"drop_path_rate", "head_dropout"}
+    names = [field.name for field in fields(InternVideo2Config) if field.name in InternVideo2Config.__annotations__]
+    return {name: getattr(config, name) for name in names if name not in training_only}
+
+
+def _fingerprint(
+    kind: str, settings: ExtractSettings, description: Mapping[str, Any], architecture: Mapping[str, Any], weights: str
+) -> dict[str, Any]:
+    fingerprint: dict[str, Any] = {
+        "kind": kind,
+        "dtype": settings.dtype,
+        "weights_sha256": weights,
+        "architecture": dict(architecture),
+        "preprocessing": description["preprocessing"],
+        "view_set": settings.view_set,
+        "precision": settings.precision,
+        "threads": settings.threads,
+        "batch_rule": BATCH_RULE,
+        "version": VERSION,
+    }
+    if kind == "layers":
+        fingerprint["layers"] = list(settings.layers)
+    if kind == "tokens":
+        fingerprint["tokens_grid"] = settings.tokens_grid
+    return fingerprint
+
+
+def target_units(store: Store, view_set: str) -> list[Unit]:
+    """One unit per video of the clip store; its source is a digest over the pixel digests of its views."""
+    digests = store.row_digests(view_set)
+    units: list[Unit] = []
+    for video_id in dict.fromkeys(store.video_ids):
+        rows = store.rows_of(video_id)
+        pixels = "".join(digests[row] if store.status[row] == 1 else f"failed {row}" for row in rows)
+        units.append(
+            Unit(
+                video_id=video_id,
+                video_digest=store.video_digests[rows[0]],
+                source=hashlib.sha256(pixels.encode()).hexdigest(),
+                num_rows=len(rows),
+            )
+        )
+    return units
+
+
+def extract(plan: Plan, targets: Path, runtime: RuntimeSettings) -> dict[str, Any]:
+    """Writes the target store, computing only what neither the pool nor the last committed store has.
+
+    Args:
+        plan: which teacher, which clips, which outputs.
+        targets: the store to write.
+        runtime: workers and scheduler; they change no byte of the store.
+
+    Returns:
+        Scalars for ``results/extract/metrics.json``; the live counts go to standard error and ``LIVE_COUNTS``.
+
+    Raises:
+        TooManyFailedError: more videos failed than ``extract.max_failed``; all others are in the pool.
+        TeacherError: the teacher cannot be used as asked.
+    """
+    store = open_store(plan.clips)
+    start = time.monotonic()
+    try:
+        report = build_store(
+            targets,
+            kind="targets",
+            specs=target_specs(plan.settings, plan.teacher),
+            units=target_units(store, plan.settings.view_set),
+            columns=[CLIP_DIGEST],
+            compute=lambda jobs: _compute(plan, jobs, runtime),
+            pool=Pool.locate(),
+            adopt=[committed_stores(targets)],
+            max_failed=plan.settings.max_failed,
+            metadata={"teacher": load_description(plan.teacher), "clips_digest": store.digest()},
+        )
+    except TooManyFailedError as error:
+        _leave_counts(error.report)
+        raise
+    _leave_counts(report)
+    rate = report.computed / (time.monotonic() - start)
+    return {"rows": report.rows, "failed": report.failed, "clips_per_second": round(rate, 2)}
+
+
+def dry_run(plan: Plan, targets: Path, runtime: RuntimeSettings) -> str:
+    """What ``extract`` would do: rows, bytes, and hours estimated from one video's real forward.
+
+    Returns:
+        Text for people; nothing is written.
+    """
+    store = open_store(plan.clips)
+    specs = target_specs(plan.settings, plan.teacher)
+    units = target_units(store, plan.settings.view_set)
+    pool = Pool.locate()
+    missing = [unit for unit in units if any(pool.find(spec, unit) is None for spec in specs)]
+    row_bytes = sum(spec.row_bytes for spec in specs)
+    seconds = _seconds_per_unit(plan, missing[0], specs) * len(missing) if missing else 0.0
+    workers = runtime.workers if resolve_device(plan.device).type == "cpu" else 1
+    return "\n".join(
+        [
+            f"{targets}: {len(store)} rows of {len(units)} videos, {len(store) * row_bytes:,} bytes "
+            f"({', '.join(f'{spec.name} {spec.dtype}' for spec in specs)})",
+            f"in the pool already: {len(units) - len(missing)} videos; to compute or adopt: {len(missing)}",
+            f"estimate: {seconds / workers / 3600:.2f} hours on {resolve_device(plan.device)} "
+            f"with {workers} worker(s), from one video's forward",
+        ]
+    )
+
+
+def _seconds_per_unit(plan: Plan, unit: Unit, specs: Sequence[ArraySpec]) -> float:
+    """Times one video after one warm-up."""
+    extractor = Extractor(plan)
+    job = Job(unit, tuple(spec.name for spec in specs))
+    extractor(job)
+    start = time.monotonic()
+    extractor(job)
+    return time.monotonic() - start
+
+
+def _compute(plan: Plan, jobs: Sequence[Job], runtime: RuntimeSettings) -> Iterator[tuple[Job, Rows | Failed]]:
+    """Sends the jobs to as many workers as the device has use for; one process feeds one GPU."""
+    on_cpu = resolve_device(plan.device).type == "cpu"
+    workers = runtime.workers if on_cpu else 1
+    with track("extract: teacher forward", len(jobs)) as advance:
+        for job, result in run_on_workers(partial(Extractor, plan), jobs, workers=workers, scheduler=runtime.scheduler):
+            advance()
+            yield job, result
+
+
+def _leave_counts(report: BuildReport) -> None:
+    """The live counts: what this very run did, kept out of what DVC tracks."""
+    counts = {"computed": report.computed, "reused": report.reused, "adopted": report.adopted}
+    print("extract: " + ", ".join(f"{name} {count}" for name, count in counts.items()), file=sys.stderr)
+    LIVE_COUNTS.parent.mkdir(exist_ok=True)
+    write_json(LIVE_COUNTS, {"rows": report.rows, "failed": report.failed, **counts})

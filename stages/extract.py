@@ -1,0 +1,33 @@
+"""Stage ``extract``, "once": the teacher's outputs for every clip into ``data/targets.zarr``."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.cli import run_stage
+from pipeline.extraction import Plan, dry_run, extract
+from pipeline.manifest import DATA_ROOT
+from pipeline.params import load_params
+from pipeline.records import timed, write_json
+
+
+def main() -> None:
+    """Computes what the pool lacks, and writes the target store; ``--dry-run`` only says what that would be."""
+    parser = argparse.ArgumentParser(prog="python -m stages.extract", description=__doc__)
+    parser.add_argument("--dry-run", action="store_true", help="print rows, bytes and estimated hours; write nothing")
+    arguments = parser.parse_args()
+    params = load_params()
+    plan = Plan(
+        teacher=Path("models/teacher"),
+        clips=DATA_ROOT / "clips.zarr",
+        settings=params.extract,
+        device=params.runtime.device,
+    )
+    if arguments.dry_run:
+        print(dry_run(plan, DATA_ROOT / "targets.zarr", params.runtime))
+        return
+    with timed("extract") as results:
+        write_json(results / "metrics.json", extract(plan, DATA_ROOT / "targets.zarr", params.runtime))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,93 @@
+"""dvc.yaml says what each stage really depends on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.params import Params, load_params
+from tests.imports import ROOT, closure
+
+STAGES = ("prepare", "render", "adapt", "extract", "distill", "evaluate", "report")
+
+
+@pytest.fixture(scope="module")
+def stages() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+def wanted_code(stage: str) -> set[str]:
+    """What the stage imports, the files that params.yaml chooses among them."""
+    params = load_params(ROOT / "params.yaml")
+    found = closure(Path(f"stages/{stage}.py"))
+    for room in rooms_used(stage):
+        for name in chosen(room, stage, params):
+            found |= closure(Path(f"pipeline/{room}/{name}.py"))
+    return found
+
+
+def rooms_used(stage: str) -> list[str]:
+    return {
+        "prepare": ["datasets"],
+        "render": ["teachers", "decoders"],
+        "adapt": ["teachers"],
+        "distill": ["students", "losses"],
+        "evaluate": ["students"],
+    }.get(stage, [])
+
+
+def chosen(room: str, stage: str, params: Params) -> list[str]:
+    return {
+        "datasets": [params.prepare.dataset],
+        "teachers": [params.adapt.teacher],
+        "students": [params.distill.student],
+        "losses": list(params.distill.losses),
+        "decoders": ["auto", "decord", "pyav", "yuv"],
+    }[room]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_exactly_the_files_it_imports(stages: dict[str, Any], stage: str) -> None:
+    params = load_params(ROOT / "params.yaml")
+    listed = {
+        dep.replace("${prepare.dataset}", params.prepare.dataset)
+        .replace("${adapt.teacher}", params.adapt.teacher)
+        .replace("${distill.student}", params.distill.student)
+        for dep in stages[stage]["deps"]
+    }
+    code = {dep for dep in listed if dep.endswith(".py")}
+    wanted = wanted_code(stage)
+    missing, superfluous = sorted(wanted - code), sorted(code - wanted)
+    assert not missing, f"add to the deps of {stage} in dvc.yaml: {missing}"
+    assert not superfluous, f"{stage} does not import these; remove them from its deps in dvc.yaml: {superfluous}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_stage_depends_on_is_a_file_or_another_stages_out(stages: dict[str, Any], stage: str) -> None:
+    made = {next(iter(out)) if isinstance(out, dict) else out for name in stages for out in outs_of(stages[name])}
+    for dep in stages[stage]["deps"]:
+        if "${" not in dep and dep not in made:
+            assert (ROOT / dep).exists(), f"{stage} depends on {dep}, which neither git nor a stage provides"
+            assert not (ROOT / dep).is_dir() or dep == "data/raw", (
+                f"{stage} depends on the folder {dep}; name its files"
+            )
+
+
+def outs_of(stage: dict[str, Any]) -> list[Any]:
+    return [*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])]
+
+
+def test_runtime_settings_are_tracked_by_no_stage(stages: dict[str, Any]) -> None:
+    for name, stage in stages.items():
+        tracked = [param for param in stage.get("params", []) if isinstance(param, str)]
+        assert not [param for param in tracked if param.startswith("runtime")], name
+
+
+def test_no_out_persists_and_numbers_are_kept_by_git(stages: dict[str, Any]) -> None:
+    for name, stage in stages.items():
+        for out in outs_of(stage):
+            path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+            assert not options.get("persist"), f"{name}: {path} persists, which switches the run-cache off"
+            if path.endswith(("metrics.json", "timing.json", ".csv")) and path.startswith("results/"):
+                assert options.get("cache") is False, f"{name}: {path} belongs to git"
