@@ -108,7 +108,7 @@ class Assembly:
         return None if unit.key in self.failures else self.entries[spec.recipe, unit.key]
 
     def _create(self, stored: Stored, spec: ArraySpec | None = None) -> "zarr.Array[Any]":
-        attributes = {"bits_of": "bfloat16"} if spec is not None and spec.dtype == "bfloat16" else {}
+        attributes: dict[str, Any] = {"bits_of": "bfloat16"} if spec is not None and spec.dtype == "bfloat16" else {}
         return self.group.create_array(
             stored.name,
             shape=(stored.num_rows, *stored.shape),
@@ -197,7 +197,7 @@ class Assembly:
                 if entry is None:
                     continue
                 rows = slice(index * views, (index + 1) * views)
-                digests[rows] = [list(bytes.fromhex(sha256)) for sha256 in entry.row_sha256]
+                digests[rows] = np.frombuffer(bytes.fromhex("".join(entry.row_sha256)), np.uint8).reshape(views, 32)
                 if entry.loss is not None:
                     losses[rows] = entry.loss
             tables[f"{spec.name}_sha256"] = digests

@@ -1,10 +1,9 @@
 """Building a store: look up, adopt, compute what is left, and put it all together."""
 
-import contextlib
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,11 @@ from cache.assemble import Assembly, Plan
 from cache.chunks import disk_errors
 from cache.errors import SpecError
 from cache.fingerprint import plain
+from cache.layout import MOST_CHUNK_BYTES
 from cache.pool import Entry, Pool
 from cache.precision import Stored, to_stored
 from cache.publish import check_replaceable, publish, workplace
-from cache.specs import ArraySpec, BuildReport, Failed, Job, Rows, TooManyFailedError, Unit, check_name
+from cache.specs import ArraySpec, BuildReport, Failed, Job, Rows, TooManyFailedError, Unit, check_name, check_text
 
 logger = logging.getLogger(__name__)
 Compute = Callable[[Sequence[Job]], Iterator[tuple[Job, Rows | Failed]]]
@@ -50,6 +50,10 @@ def make_plan(
                     f"{spec.name}: dimension {dim!r} has size {size} here and {sizes[dim]} in another array; "
                     f"xarray allows one size per name; call it {spec.name}_{dim}"
                 )
+    for unit in units:
+        for spec in specs:
+            if unit.num_rows * spec.row_bytes > MOST_CHUNK_BYTES:
+                raise SpecError(f"{spec.name}: got more than {MOST_CHUNK_BYTES} bytes per video; expected fewer views")
     ordered = tuple(sorted(units, key=lambda unit: unit.video_id))
     if not ordered:
         raise SpecError("got no videos; a store holds at least one")
@@ -184,15 +188,17 @@ def _compute(plan: Plan, pool: Pool, compute: Compute, progress: Progress) -> No
         pool.check_writable(spec)
     outstanding = {job.unit.key: job for job in jobs}
     specs = {spec.name: spec for spec in plan.specs}
-    results = compute(jobs)
-    with contextlib.closing(results) if hasattr(results, "close") else contextlib.nullcontext():
+    with ExitStack() as stack:
+        results = compute(jobs)
+        if isinstance(results, Generator):
+            stack.callback(results.close)
         for answered, result in results:
             job = outstanding.pop(answered.unit.key, None)
             if job is None:
                 raise SpecError(f"got a result for {answered.unit.video_id}, which was not asked for, or was answered")
             stored = result if isinstance(result, Failed) else _accept(plan, job, result, specs)
             if isinstance(stored, Failed):
-                progress.failures[job.unit.key] = stored.reason or "no reason given"
+                progress.failures[job.unit.key] = stored.reason
                 logger.warning("%s failed: %s", job.unit.video_id, stored.reason)
                 continue
             assert isinstance(result, Rows)
@@ -215,8 +221,10 @@ def _accept(plan: Plan, job: Job, result: Rows, specs: Mapping[str, ArraySpec]) 
     if unknown or not needed <= result.columns.keys():
         raise SpecError(f"{unit.video_id}: got columns {sorted(result.columns)}; expected {sorted(needed)}")
     for column, texts in result.columns.items():
-        if len(texts) != unit.num_rows or not all(isinstance(text, str) for text in texts):
+        if isinstance(texts, str) or len(texts) != unit.num_rows:
             raise SpecError(f"{unit.video_id}: column {column!r} is not {unit.num_rows} texts")
+        for text in texts:
+            check_text(text, f"{unit.video_id}: in column {column!r}")
     kept: dict[str, Stored] = {}
     for name in job.arrays:
         stored = to_stored(specs[name], unit.num_rows, result.arrays[name])

@@ -15,7 +15,7 @@ import google_crc32c
 from cache.errors import DiskError, StoreError
 
 CRC_BYTES = 4
-READ_BYTES = 4 << 20
+LONGEST_TEXT_BYTES = 1 << 30
 
 
 class DamagedChunkError(StoreError):
@@ -67,7 +67,10 @@ def decode_text(payload: memoryview, num_items: int, name: str) -> list[str]:
         end = at + 4 + int.from_bytes(data[at : at + 4], "little")
         if end > len(data):
             raise DamagedChunkError(f"{name}: a text runs over the end of the chunk")
-        texts.append(data[at + 4 : end].decode("utf-8", "strict"))
+        try:
+            texts.append(data[at + 4 : end].decode())
+        except UnicodeDecodeError as error:
+            raise DamagedChunkError(f"{name}: a text is not UTF-8 ({error})") from error
         at = end
     if at != len(data):
         raise DamagedChunkError(f"{name}: {len(data) - at} bytes too many")

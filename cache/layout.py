@@ -22,7 +22,8 @@ ROOT = "zarr.json"
 OWN_FILE_ROW_BYTES = 64 << 10
 CHUNK_ROWS = 16384
 CHUNK_BYTES = 64 << 20
-LARGEST_ROOT_BYTES = 1 << 30
+MOST_CHUNK_BYTES = 4 << 30
+LARGEST_ROOT_BYTES = 256 << 20
 MOST_ROWS = 1 << 40
 TEXT = "string"
 
@@ -53,6 +54,11 @@ class Stored:
     def num_chunks(self) -> int:
         """Chunk files when none is absent."""
         return -(-self.num_rows // self.chunk_rows)
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The little-endian numpy dtype; not for text."""
+        return np.dtype(self.dtype).newbyteorder("<")
 
     @property
     def row_bytes(self) -> int:
@@ -171,8 +177,8 @@ class Root:
             "chunks": {name: list(digests) for name, digests in self.chunks.items()},
             "content_digest": self.content_digest,
         }
-        told = plain(told)
-        return told | {"digest": digest(told)}
+        signed: dict[str, Any] = plain(told)
+        return signed | {"digest": digest(signed)}
 
     def expected_files(self) -> Iterator[tuple[str, str]]:
         """Yield path and SHA-256 of every file of the store but the root document."""
@@ -242,6 +248,9 @@ def _parse(told: Mapping[str, Any], name: str) -> Root:
     if type(rows) is not int or type(views) is not int or not 0 < views <= rows <= MOST_ROWS or rows % views:
         raise StoreError(f"{name}: claims {rows!r} rows of {views!r} views per video")
     layout = Layout(specs, columns, rows, views)
+    for spec in specs:
+        if views * spec.row_bytes > MOST_CHUNK_BYTES:
+            raise StoreError(f"{name}: {spec.name} claims {views * spec.row_bytes} bytes per video")
     chunks = told["chunks"]
     if set(told["files"]) != {stored.document for stored in layout.arrays().values()}:
         raise StoreError(f"{name}: the zarr.json files it lists are not those of its arrays")

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from cache.chunks import CRC_BYTES, disk_errors, seal, sha256_of, unseal
-from cache.errors import PoolError
+from cache.errors import PoolError, SpecError
 from cache.fingerprint import canonical, digest
 from cache.lock import Lock
 from cache.precision import Stored
@@ -223,7 +223,11 @@ class Pool:
                 raise ValueError("its bytes changed after writing")
         except FileNotFoundError:
             return None
-        except ValueError as error:
+        except OSError as error:
+            raise PoolError(
+                f"cannot read the pool {self.root}: {error}; do: correct its permissions, or name another pool"
+            ) from error
+        except (ValueError, SpecError) as error:
             logger.warning("pooled %s of %s is damaged (%s): not used", spec.name, unit.video_id, error)
             self._discard(chunk, about)
             return None

@@ -5,6 +5,7 @@ A kill leaves the old store or the new one, and perhaps a hidden folder beside i
 
 import ctypes
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -40,7 +41,7 @@ def clean(path: Path) -> None:
     Raises:
         OSError: the disk refuses.
     """
-    for left in sorted(path.parent.glob(f".{path.name}.building-*")):
+    for left in sorted(path.parent.glob(f".{glob.escape(path.name)}.building-*")):
         lock = Lock(left)
         try:
             if not lock.try_acquire():

@@ -19,13 +19,27 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 NEVER_WRITTEN, OK, FAILED = 0, 1, 2
 
 
+def check_text(text: str, what: str) -> None:
+    """Refuse text that UTF-8 cannot spell, or that C strings (in HDF5) would cut short.
+
+    Raises:
+        SpecError: it is not such text.
+    """
+    try:
+        encoded = text.encode() if isinstance(text, str) else None
+    except UnicodeEncodeError as error:
+        raise SpecError(f"got {what} {text!r}; expected text that UTF-8 can spell") from error
+    if encoded is None or b"\0" in encoded:
+        raise SpecError(f"got {what} {text!r}; expected text without NUL characters")
+
+
 def check_name(name: str, what: str) -> None:
     """Refuse a name that would collide with the store's own arrays or be awkward as a folder.
 
     Raises:
         SpecError: the name is taken or is not lower-case letters, digits and underscores.
     """
-    if not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise SpecError(f"got {what} name {name!r}; expected lower-case letters, digits, underscores; rename it")
     if name in ROW_ARRAYS or name.endswith(("_sha256", "_loss")):
         raise SpecError(f"got {what} name {name!r}; the store itself uses it; rename it")
@@ -114,13 +128,9 @@ class Unit:
 
     def __post_init__(self) -> None:
         for name in ("video_id", "video_digest", "source"):
-            text = getattr(self, name)
-            if not isinstance(text, str) or not text:
-                raise SpecError(f"got {name} {text!r}; expected text that is not empty")
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                raise SpecError(f"got {name} {text!r}; expected text that UTF-8 can spell") from error
+            check_text(getattr(self, name), name)
+            if not getattr(self, name):
+                raise SpecError(f"got an empty {name}; expected text")
         if isinstance(self.num_rows, bool) or not isinstance(self.num_rows, int) or self.num_rows < 1:
             raise SpecError(f"{self.video_id}: got {self.num_rows!r} rows; expected a whole number of at least 1")
 
@@ -156,6 +166,11 @@ class Failed:
     """A unit that could not be computed, and why."""
 
     reason: str
+
+    def __post_init__(self) -> None:
+        # Reasons quote file names, which need not be valid text.
+        readable = self.reason.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+        object.__setattr__(self, "reason", readable or "no reason given")
 
 
 @dataclass(frozen=True)

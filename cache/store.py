@@ -1,9 +1,6 @@
-"""Reading a store: from RAM or from memory-mapped chunk files, never row by row through Zarr.
+"""An open store: what its rows are, what they hold, what the whole is; never read row by row through Zarr."""
 
-The first time a chunk is touched all of it is read and its crc32c compared; after that its rows are read directly.
-Nothing is allocated before the files on disk were seen to be as large as the metadata claims.
-"""
-
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cache.chunks import CRC_BYTES, DamagedChunkError, decode_text, unseal
 from cache.content import content_digest
 from cache.errors import FingerprintMismatchError, RowError, StoreError
 from cache.files import Files, Folder
 from cache.fingerprint import difference
-from cache.layout import LARGEST_ROOT_BYTES, ROOT, TEXT, Root, Stored, parse_root
+from cache.layout import LARGEST_ROOT_BYTES, ROOT, TEXT, Root, parse_root
 from cache.precision import from_bfloat16
+from cache.reading import Reader
 from cache.specs import OK, ArraySpec, Unit
 from cache.verify import Problem, verify
 
+logger = logging.getLogger(__name__)
 RAM_BYTES = 1 << 30
 Array = np.ndarray[Any, Any]
 
@@ -65,9 +63,9 @@ class Store:
         self.metadata = self.root.metadata
         self.views_per_video = layout.views_per_video
         self._stored = layout.arrays()
-        self._maps: dict[tuple[str, int], Array] = {}
-        self._whole: dict[str, Array] = {}
-        self._checked: set[tuple[str, int]] = set()
+        self._reader = Reader(files, ram_bytes)
+        if not self.intact:
+            logger.warning("%s: its zarr.json was changed after writing; verify names what else was", files.name)
 
     @staticmethod
     def _read_root(files: Files) -> tuple[Root, bool]:
@@ -189,12 +187,12 @@ class Store:
             StoreError: a chunk is missing or damaged.
         """
         index = self._check_rows(self._spec(name), rows)
-        values = self._read_stored(self._stored[name], index)
+        values = self._reader.rows(self._stored[name], index)
         return from_bfloat16(values) if self.arrays[name].dtype == "bfloat16" else values
 
     def read_stored(self, name: str, rows: ArrayLike | Sequence[int]) -> Array:
         """Read rows as they are on disk: as ``read``, but bfloat16 stays a uint16 bit pattern."""
-        return self._read_stored(self._stored[name], self._check_rows(self._spec(name), rows))
+        return self._reader.rows(self._stored[name], self._check_rows(self._spec(name), rows))
 
     def _spec(self, name: str) -> ArraySpec:
         if name not in self.arrays:
@@ -221,89 +219,11 @@ class Store:
             )
         return index.astype(np.int64, copy=False)
 
-    def _read_stored(self, stored: Stored, index: Array) -> Array:
-        whole_bytes = stored.num_rows * stored.row_bytes
-        if not stored.own_files and whole_bytes <= self.ram_bytes:
-            return np.take(self._in_ram(stored), index, axis=0)
-        chunks = np.unique(index // stored.chunk_rows)
-        for chunk in chunks:
-            self._check_size(stored, int(chunk))
-        rows = np.empty((len(index), *stored.shape), np.dtype(stored.dtype).newbyteorder("<"))
-        for chunk in chunks:
-            at = np.flatnonzero(index // stored.chunk_rows == chunk) if len(chunks) > 1 else np.arange(len(index))
-            inside = index[at] - int(chunk) * stored.chunk_rows
-            if stored.own_files:
-                self._read_file(stored, int(chunk), inside, rows, at)
-            else:
-                rows[at] = self._mapped(stored, int(chunk))[inside]
-        return rows
-
-    def _check_size(self, stored: Stored, chunk: int) -> None:
-        assert stored.payload_bytes is not None
-        path = self.files.path(stored.chunk(chunk))
-        expected = stored.payload_bytes + CRC_BYTES
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise DamagedChunkError(f"{self.files.name}/{stored.chunk(chunk)}: missing ({error})") from error
-        if size != expected:
-            raise DamagedChunkError(
-                f"{self.files.name}/{stored.chunk(chunk)}: got {size} bytes; its metadata says {expected}"
-            )
-
-    def _load(self, stored: Stored, chunk: int) -> memoryview:
-        name = f"{self.files.name}/{stored.chunk(chunk)}"
-        try:
-            blob = self.files.path(stored.chunk(chunk)).read_bytes()
-        except OSError as error:
-            raise DamagedChunkError(f"{name}: cannot be read ({error})") from error
-        payload = unseal(blob, stored.payload_bytes, name)
-        self._checked.add((stored.name, chunk))
-        return payload
-
-    def _read_file(self, stored: Stored, chunk: int, inside: Array, rows: Array, at: Array) -> None:
-        if (stored.name, chunk) not in self._checked:
-            values = np.frombuffer(self._load(stored, chunk), rows.dtype).reshape(stored.chunk_rows, *stored.shape)
-            rows[at] = values[inside]
-            return
-        with self.files.path(stored.chunk(chunk)).open("rb", buffering=0) as file:
-            for row, target in zip(inside, at, strict=True):
-                file.seek(int(row) * stored.row_bytes)
-                if file.readinto(memoryview(rows[target]).cast("B")) != stored.row_bytes:
-                    raise DamagedChunkError(f"{self.files.name}/{stored.chunk(chunk)}: became shorter")
-
-    def _mapped(self, stored: Stored, chunk: int) -> Array:
-        if (stored.name, chunk) not in self._maps:
-            self._load(stored, chunk)
-            path = self.files.path(stored.chunk(chunk))
-            shape = (stored.chunk_rows, *stored.shape)
-            self._maps[stored.name, chunk] = np.memmap(path, np.dtype(stored.dtype).newbyteorder("<"), "r", 0, shape)
-        return self._maps[stored.name, chunk]
-
-    def _in_ram(self, stored: Stored) -> Array:
-        if stored.name not in self._whole:
-            for chunk in range(stored.num_chunks):
-                self._check_size(stored, chunk)
-            dtype = np.dtype(stored.dtype).newbyteorder("<")
-            whole = np.empty((stored.num_rows, *stored.shape), dtype)
-            for chunk in range(stored.num_chunks):
-                rows = stored.rows_of(chunk)
-                values = np.frombuffer(self._load(stored, chunk), dtype).reshape(stored.chunk_rows, *stored.shape)
-                whole[rows.start : rows.stop] = values[: len(rows)]
-            whole.flags.writeable = False
-            self._whole[stored.name] = whole
-        return self._whole[stored.name]
-
     def _table(self, name: str) -> Array:
-        return self._in_ram(self._stored[name])
+        return self._reader.whole(self._stored[name])
 
     def _texts(self, name: str) -> list[str]:
-        stored = self._stored[name]
-        texts: list[str] = []
-        for chunk in range(stored.num_chunks):
-            decoded = decode_text(self._load(stored, chunk), stored.chunk_rows, f"{self.files.name}/{name}")
-            texts += decoded[: len(stored.rows_of(chunk))]
-        return texts
+        return self._reader.texts(self._stored[name])
 
     # What the whole is.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cache.chunks import CRC_BYTES, DamagedChunkError, decode_text, unseal
+from cache.chunks import CRC_BYTES, LONGEST_TEXT_BYTES, DamagedChunkError, decode_text, unseal
 from cache.content import content_digest
 from cache.errors import StoreError
 from cache.files import Files
@@ -19,6 +19,7 @@ from cache.specs import FAILED, OK
 
 Array = np.ndarray[Any, Any]
 NAMED_VIDEOS = 8
+LONGEST_DOCUMENT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,11 @@ class _Verifier:
             array = path.split("/")[0]
             yield Problem("does not belong to the store", array if array in self.arrays else "", path)
 
-    def _read(self, path: str, sha256: str | None) -> bytes | str:
+    def _read(self, path: str, sha256: str | None, limit: int) -> bytes | str:
         try:
+            size = self.files.path(path).stat().st_size
+            if size > limit:
+                return f"has {size} bytes, more than such a file may"
             content = self.files.path(path).read_bytes()
         except FileNotFoundError:
             return "is missing"
@@ -122,7 +126,7 @@ class _Verifier:
         return content
 
     def _document(self, name: str, stored: Stored) -> Iterator[Problem]:
-        content = self._read(stored.document, self.root.files[stored.document])
+        content = self._read(stored.document, self.root.files[stored.document], LONGEST_DOCUMENT_BYTES)
         if isinstance(content, str):
             yield Problem(content, name, stored.document)
             return
@@ -152,7 +156,8 @@ class _Verifier:
             if size and size != payload + CRC_BYTES:
                 state = "truncated" if size < payload + CRC_BYTES else "too long"
                 return Problem(f"is {state}: {size} bytes, expected {payload + CRC_BYTES}", stored.name, path, videos)
-        content = self._read(path, self.root.chunks[stored.name][index])
+        limit = LONGEST_TEXT_BYTES if payload is None else payload + CRC_BYTES
+        content = self._read(path, self.root.chunks[stored.name][index], limit)
         if isinstance(content, str):
             return Problem(content, stored.name, path, videos)
         try:
@@ -172,12 +177,12 @@ class _Verifier:
                 continue
             num_rows = len(stored.rows_of(index))
             if stored.dtype != TEXT:
-                dtype = np.dtype(stored.dtype).newbyteorder("<")
-                blocks.append(np.frombuffer(payload, dtype).reshape(stored.chunk_rows, *stored.shape)[:num_rows])
+                values = np.frombuffer(payload, stored.numpy_dtype).reshape(stored.chunk_rows, *stored.shape)
+                blocks.append(values[:num_rows])
                 continue
             try:
                 texts += decode_text(payload, stored.chunk_rows, stored.chunk(index))[:num_rows]
-            except (DamagedChunkError, UnicodeDecodeError) as error:
+            except DamagedChunkError as error:
                 bad = True
                 yield Problem(str(error), name, stored.chunk(index))
         if not bad and stored.dtype == TEXT:
