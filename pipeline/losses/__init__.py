@@ -53,6 +53,16 @@ class Batch:
     targets: Mapping[str, Tensor] = field(default_factory=dict)
     group: Tensor | None = None
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return Batch(
+            clips=self.clips.to(device),
+            mos=self.mos.to(device),
+            labelled=self.labelled.to(device),
+            targets={name: values.to(device) for name, values in self.targets.items()},
+            group=None if self.group is None else self.group.to(device),
+        )
+
     def groups(self) -> Tensor:
         """`group`, or −1 everywhere."""
         return self.group if self.group is not None else torch.full_like(self.labelled, -1, dtype=torch.int64)

@@ -1,0 +1,196 @@
+"""Students: one file each, found by its name (``distill.student``), wrapped into one Hugging Face model class.
+
+A student file has
+
+- ``Settings``, a `Section` with its own settings (``distill.options.<name>``),
+- ``build(settings, *, target_dim, clip_shape)``, which returns a network: a module that maps normalised pixels, float
+  ``b c t h w``, to a `StudentOutput`,
+- optionally ``initialise(network, settings)``, which gives a network that starts training its first values, such as a
+  checkpoint's. It is not called when a trained student is loaded.
+
+`StudentModel` adds what every student shares: pixel normalisation, saving, loading, calibration, size and cost.
+"""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+from pipeline.calibration import Calibration
+from pipeline.errors import PipelineError
+from pipeline.losses import StudentOutput
+from pipeline.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalise
+from pipeline.registry import find
+
+__all__ = ["StudentConfig", "StudentError", "StudentModel", "StudentOutput", "create_student", "load_student"]
+
+
+class StudentError(PipelineError):
+    """A student that cannot be built, loaded or used as asked."""
+
+
+class StudentConfig(PretrainedConfig):
+    """What a student is built from, and what its scores mean.
+
+    Attributes:
+        student: its file in ``pipeline/students/``.
+        options: the settings of that file, complete.
+        target_dim: width of the cached embedding that it was made to match.
+        clip_shape: one clip, ``[t, h, w, c]``.
+        pixel_mean: per channel, of pixels in 0 … 1.
+        pixel_std: per channel, of pixels in 0 … 1.
+        view: how its clips were made: the fingerprint of the clips array it was trained on.
+        scales: data set → `ScoreScale` as a dictionary.
+        calibrations: data set → `Calibration` as a dictionary.
+        provenance: digests of the clips and targets it was trained from, and the run's settings.
+    """
+
+    model_type = "teachonce_student"
+
+    student: str = "internvideo2"
+    options: dict[str, Any] | None = None
+    target_dim: int = 256
+    clip_shape: list[int] | None = None
+    pixel_mean: list[float] | None = None
+    pixel_std: list[float] | None = None
+    view: dict[str, Any] | None = None
+    scales: dict[str, Any] | None = None
+    calibrations: dict[str, Any] | None = None
+    provenance: dict[str, Any] | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Fills in ImageNet's normalisation where none is given."""
+        super().__post_init__(**kwargs)
+        self.pixel_mean = list(self.pixel_mean or IMAGENET_MEAN)
+        self.pixel_std = list(self.pixel_std or IMAGENET_STD)
+
+
+class StudentModel(PreTrainedModel):
+    """A student: stored pixels in, a score and an embedding out."""
+
+    config_class = StudentConfig
+    base_model_prefix = ""
+    main_input_name = "clips"
+    _supports_sdpa = True
+
+    def __init__(self, config: StudentConfig) -> None:
+        super().__init__(config)
+        module = find("students", config.student)
+        settings = _settings(module, config)
+        self.network: nn.Module = module.build(
+            settings, target_dim=config.target_dim, clip_shape=tuple(config.clip_shape or ())
+        )
+        self.post_init()
+
+    def init_weights(self) -> None:
+        """Leaves the weights alone: each network gives itself its initial values."""
+
+    def forward(self, clips: Tensor) -> StudentOutput:
+        """Scores clips.
+
+        Args:
+            clips: uint8, shape ``(b, t, h, w, c)``, RGB, as stored.
+
+        Returns:
+            Scores on the unit scale, not calibrated; embeddings; layers where the network has them.
+
+        Raises:
+            StudentError: the clips have another shape than those the student was built for.
+        """
+        if list(clips.shape[1:]) != list(self.config.clip_shape):
+            raise StudentError(
+                f"got clips of shape {tuple(clips.shape[1:])}; this student takes {tuple(self.config.clip_shape)} as "
+                "t, h, w, c; render such a view set, or train a student on this one"
+            )
+        output: StudentOutput = self.network(normalise(clips, self.config.pixel_mean, self.config.pixel_std))
+        return output
+
+    def calibration(self, dataset: str | None = None) -> Calibration:
+        """How raw scores become opinion scores.
+
+        Args:
+            dataset: whose scale; None where the student knows only one.
+
+        Raises:
+            StudentError: the student has no calibration for it.
+        """
+        known = self.config.calibrations or {}
+        name = next(iter(known)) if dataset is None and len(known) == 1 else dataset
+        if name not in known:
+            raise StudentError(f"no calibration for the data set {dataset!r}; known: {', '.join(known) or 'none'}")
+        return Calibration(**known[name])
+
+    def flops(self) -> int:
+        """Floating-point operations of one clip's forward pass, a multiplication and an addition counted as two."""
+        training = self.training
+        self.eval()
+        clips = torch.zeros(1, *self.config.clip_shape, dtype=torch.uint8, device=self.device)
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            self(clips)
+        self.train(training)
+        return int(counter.get_total_flops())
+
+
+def create_student(
+    name: str,
+    options: dict[str, Any],
+    *,
+    target_dim: int,
+    clip_shape: tuple[int, int, int, int],
+    where: str = "distill.options",
+) -> StudentModel:
+    """Builds a student that has not been trained, with its first values.
+
+    Args:
+        name: a file of ``pipeline/students/``.
+        options: its own settings, as in ``distill.options.<name>``.
+        target_dim: width of the cached embedding.
+        clip_shape: of one clip, ``(t, h, w, c)``.
+        where: the dotted place of ``options`` in ``params.yaml``, for messages.
+
+    Raises:
+        UnknownName: there is no such student.
+        SettingsError: an option is unknown or not allowed.
+    """
+    module = find("students", name)
+    settings = module.Settings.parse(options, f"{where}.{name}")
+    config = StudentConfig(
+        student=name, options=settings.model_dump(), target_dim=target_dim, clip_shape=list(clip_shape)
+    )
+    model = StudentModel(config)
+    if hasattr(module, "initialise"):
+        module.initialise(model.network, settings)
+    return model
+
+
+def load_student(path: Path | str) -> StudentModel:
+    """Loads a trained student, in evaluation mode.
+
+    Args:
+        path: a folder written by ``save_pretrained``, or a hub name.
+
+    Raises:
+        StudentError: the folder has no student, or its weights are not exactly the network's.
+    """
+    try:
+        model, info = StudentModel.from_pretrained(str(path), output_loading_info=True)
+    except (OSError, ValueError) as error:
+        raise StudentError(f"cannot load a student from {path}: {error}") from None
+    wrong = {key: sorted(map(str, info[key])) for key in ("missing_keys", "unexpected_keys", "mismatched_keys")}
+    if any(wrong.values()):
+        raise StudentError(f"the weights in {path} are not those of its network: {wrong}; train it again")
+    student: StudentModel = model.eval()
+    return student
+
+
+def _settings(module: ModuleType, config: StudentConfig) -> Any:
+    return module.Settings.parse(config.options or {}, f"config.json: options of {config.student}")
+
+
+AutoConfig.register(StudentConfig.model_type, StudentConfig)
+AutoModel.register(StudentConfig, StudentModel)

@@ -1,0 +1,112 @@
+"""The homologous student of InternVQA: a smaller InternVideo2 whose pooled embedding is as wide as the teacher's.
+
+The head is attention pooling → LayerNorm → dropout → Linear(·, 1); what the feature losses see is the vector after the
+LayerNorm (``fc_norm``). Because every size pools to the teacher's width, no projector is needed. ``S14``, ``B14`` and
+``L14`` are the official sizes; ``small`` is ours, for a default run on a CPU.
+
+Ref: InternVQA (arXiv 2502.19026). Left out: its training-time colour and scale augmentation, which changes quality.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from pipeline.losses import StudentOutput
+from pipeline.models.internvideo2 import VARIANTS, InternVideo2, InternVideo2Config, load_checkpoint
+from pipeline.models.stem import init_dct
+from pipeline.params import Count, Section
+
+SMALL: dict[str, Any] = {"embed_dim": 96, "depth": 4, "num_heads": 4, "mlp_ratio": 4.0}
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Settings(Section):
+    """``distill.options.internvideo2``."""
+
+    variant: Literal["small", "S14", "B14", "L14"] = "small"
+    embed_dim: Count | None = None
+    """Width of the tokens, a multiple of 16; null takes the variant's."""
+    depth: Count | None = None
+    """Blocks; null takes the variant's."""
+    num_heads: Count | None = None
+    """Attention heads; null takes the variant's."""
+    pool_num_heads: Count = 8
+    """Heads of the attention pooling; the official models have 16."""
+    tubelet_size: Count = 2
+    """Frames that one token covers; the official models have 1."""
+    layerscale_init: Annotated[float, Field(ge=0.0)] = 0.1
+    """Initial LayerScale; 0 means none. The official models have 1e-5."""
+    drop_path_rate: Rate = 0.0
+    head_dropout: Rate = 0.0
+    checkpoint: str | None = None
+    """An official distilled checkpoint to begin with; its head is replaced. Null begins from nothing."""
+    stem: Literal["dct", "random"] = "dct"
+    """First values of the patch embedding when it begins from nothing."""
+
+
+class Network(nn.Module):
+    """InternVideo2 with a one-output head."""
+
+    def __init__(self, config: InternVideo2Config) -> None:
+        super().__init__()
+        self.encoder = InternVideo2(config)
+        self._all_blocks = tuple(range(config.depth))
+
+    def forward(self, pixels: Tensor) -> StudentOutput:
+        """Scores normalised pixels, float ``b c t h w``."""
+        output = self.encoder(pixels, layers=self._all_blocks)
+        return StudentOutput(score=output.logits.squeeze(-1), embedding=output.embedding_normed, layers=output.layers)
+
+
+def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, int, int]) -> Network:
+    """The network, with random values.
+
+    Args:
+        settings: see `Settings`.
+        target_dim: width of the pooled embedding, the teacher's.
+        clip_shape: of one clip, ``(t, h, w, c)``, square.
+
+    Raises:
+        ConfigError: the sizes do not fit together.
+    """
+    return Network(_config(settings, target_dim, clip_shape))
+
+
+@torch.no_grad()
+def initialise(network: Network, settings: Settings) -> None:
+    """Gives the network its first values: a checkpoint's, or a DCT basis in the patch embedding.
+
+    Raises:
+        CheckpointError: the file is not a checkpoint of this size.
+    """
+    encoder = network.encoder
+    if settings.checkpoint is not None:
+        head = {name: value.clone() for name, value in encoder.state_dict().items() if name.startswith("head.")}
+        loaded = load_checkpoint(Path(settings.checkpoint), encoder.config).state_dict()
+        encoder.load_state_dict({**loaded, **head})
+    elif settings.stem == "dct":
+        init_dct(encoder.patch_embed.proj)
+    encoder.get_parameter("head.bias").fill_(0.5)
+
+
+def _config(settings: Settings, target_dim: int, clip_shape: tuple[int, int, int, int]) -> InternVideo2Config:
+    sizes = dict(SMALL if settings.variant == "small" else VARIANTS[settings.variant])
+    for name in ("embed_dim", "depth", "num_heads"):
+        if (value := getattr(settings, name)) is not None:
+            sizes[name] = value
+    num_frames, height, _, _ = clip_shape
+    return InternVideo2Config(
+        **sizes,
+        num_frames=num_frames,
+        image_size=height,
+        tubelet_size=settings.tubelet_size,
+        layerscale_init=settings.layerscale_init,
+        pool_dim=target_dim,
+        pool_num_heads=settings.pool_num_heads,
+        num_classes=1,
+        drop_path_rate=settings.drop_path_rate,
+        head_dropout=settings.head_dropout,
+    )

@@ -1,0 +1,325 @@
+"""Training a student from the cache: one readable loop over clips, cached targets and labels.
+
+It decodes no video and knows no teacher. Every epoch shows each training video once, through one of its views; the view
+and the order come from a generator of their own, so that nothing else moves them. Videos without a usable score still
+teach through the losses that need none. The epoch that does best on validation is kept.
+"""
+
+import copy
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from torch import Tensor
+
+from pipeline.aligned import AlignedData, DataPaths, VideoRows
+from pipeline.batches import drawn_row, prefetched
+from pipeline.calibration import fit_calibration
+from pipeline.errors import PipelineError
+from pipeline.losses import WeightedLosses, weighted_losses
+from pipeline.optimisation import (
+    WeightAverage,
+    cosine_with_warmup,
+    depths_by_name,
+    parameter_groups,
+    reproducible,
+    resolve_device,
+    set_learning_rate,
+)
+from pipeline.params import DistillSettings
+from pipeline.prediction import mean_srcc, predict_videos
+from pipeline.progress import track
+from pipeline.projection import with_projectors
+from pipeline.students import StudentModel, create_student
+from pipeline.training_state import SavedState, StepTimes, run_digest
+
+MAX_GRADIENT_NORM = 1.0
+SCRATCH = Path(".teachonce/distill")
+
+
+class TrainingError(PipelineError):
+    """There is nothing to train on, or nothing to choose an epoch by."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained and calibrated student.
+
+    Attributes:
+        student: with the weights of its best epoch, on the CPU, in evaluation mode.
+        curves: one row per epoch.
+        metrics: scalars for ``results/distill/metrics.json``.
+        step_times: of the steps of this process; a resumed run has only those since.
+        is_main_process: whether this process is the one that writes.
+    """
+
+    student: StudentModel
+    curves: list[dict[str, float]]
+    metrics: dict[str, Any]
+    step_times: StepTimes
+    is_main_process: bool
+
+
+def distil(
+    settings: DistillSettings, paths: DataPaths, *, device: str = "auto", scratch: Path = SCRATCH
+) -> TrainingResult:
+    """Trains the selected student and calibrates it.
+
+    Args:
+        settings: the section ``distill``.
+        paths: clips, targets and tables.
+        device: as ``runtime.device``.
+        scratch: where the run keeps what it needs to go on after a kill.
+
+    Raises:
+        PipelineError: the settings, the student and the data do not fit together.
+        CacheError: a store is missing or damaged.
+    """
+    data = AlignedData(paths, settings.view_set)
+    losses = weighted_losses(settings.losses)
+    with reproducible(seed=settings.seed, threads=settings.threads):
+        student = create_student(
+            settings.student,
+            settings.options.get(settings.student, {}),
+            target_dim=data.target("embedding_normed").shape[-1],
+            clip_shape=data.clip_shape,
+        )
+        run = _Run(settings, data, losses, student, resolve_device(device), scratch)
+        run.train()
+        run.finish()
+    return TrainingResult(student, run.curves, run.metrics(), run.step_times, run.accelerator.is_main_process)
+
+
+class _Run:
+    """One training run."""
+
+    def __init__(
+        self,
+        settings: DistillSettings,
+        data: AlignedData,
+        losses: WeightedLosses,
+        student: StudentModel,
+        device: torch.device,
+        scratch: Path,
+    ) -> None:
+        self.settings, self.data, self.losses, self.student = settings, data, losses, student
+        self.train_videos, self.val_videos = _training_videos(data, losses), data.split("val")
+        targets = {name: data.target(name).shape[1:] for name in losses.needs if name not in ("mos", "group")}
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        self.accelerator = Accelerator(
+            cpu=device.type == "cpu",
+            mixed_precision="bf16" if settings.precision == "bfloat16" else "no",
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
+        model = with_projectors(student, losses.needs, targets)
+        groups = parameter_groups(
+            model,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            layer_decay=settings.layer_decay,
+            depth_of=depths_by_name(model),
+        )
+        self.model, self.optimiser = self.accelerator.prepare(model, torch.optim.AdamW(groups, fused=True))
+        self._bare = self.accelerator.unwrap_model(self.model)
+        self._average = WeightAverage(self._bare, settings.weight_average) if settings.weight_average else None
+        self._averaged = copy.deepcopy(self._bare) if self._average else None
+        self._generator = np.random.Generator(np.random.PCG64(settings.seed))
+        self.curves: list[dict[str, float]] = []
+        self.step_times = StepTimes()
+        self._best: dict[str, Tensor] = {}
+        self._steps_per_epoch = -(-len(self.train_videos) // settings.batch_size)
+        digest = run_digest(settings.model_dump(), data.digests(), settings.student, list(losses.terms))
+        self._saved = SavedState(scratch, digest)
+
+    def train(self) -> None:
+        """Trains to the last epoch, or until validation has not improved for ``patience`` epochs."""
+        self._resume()
+        with track("distill", self.settings.epochs) as advance:
+            advance(len(self.curves))
+            while len(self.curves) < self.settings.epochs and not self._out_of_patience():
+                row = {"epoch": float(len(self.curves) + 1), **self._train_epoch(), **self._validate()}
+                self.curves.append(row)
+                if self.best_epoch == len(self.curves):
+                    weights = (self._averaged or self._bare).student.state_dict()
+                    self._best = {name: value.detach().cpu().clone() for name, value in weights.items()}
+                self._save()
+                advance(note=f"loss {row['loss']:.4f}, val SRCC {row['val_srcc']:.4f} (best: epoch {self.best_epoch})")
+
+    def finish(self) -> None:
+        """Takes the best epoch's weights, calibrates on validation, and notes what the student was made from."""
+        self.student.load_state_dict(self._best)
+        config = self.student.config
+        labelled = self.data.split("val", labelled=True)
+        scores = predict_videos(self.student, self.data, labelled, description="distill: calibrate")
+        calibrations, scales = {}, {}
+        for name in sorted({entry.video.dataset for entry in self.data.videos}):
+            members = [index for index, entry in enumerate(labelled) if entry.video.dataset == name]
+            scale = next(entry.scale for entry in self.data.videos if entry.video.dataset == name)
+            scales[name] = vars(scale)
+            calibrations[name] = fit_calibration(
+                scores[members],
+                np.array([float(labelled[index].label.mos or 0.0) for index in members]),
+                dataset=name,
+                score_name=scale.score_name,
+                scale_low=scale.low,
+                scale_high=scale.high,
+            ).as_dict()
+        config.calibrations, config.scales = calibrations, scales
+        config.view = dict(self.data.clips.fingerprint[self.settings.view_set])
+        config.provenance = {"digests": self.data.digests(), "distill": self.settings.model_dump(mode="json")}
+        self.student.cpu().eval()
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            self._saved.remove()
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch (from 1) with the highest validation SRCC, or the lowest loss where SRCC is undefined."""
+        keys = [(row["val_srcc"] if np.isfinite(row["val_srcc"]) else -2.0) for row in self.curves]
+        if max(keys) == -2.0:
+            keys = [-row["val_loss"] for row in self.curves]
+        return int(np.argmax(keys)) + 1
+
+    def metrics(self) -> dict[str, Any]:
+        """Scalars of the run; the same whenever it is run again."""
+        best = self.curves[self.best_epoch - 1]
+        return {
+            "best_epoch": self.best_epoch,
+            "epochs": len(self.curves),
+            "val_srcc": best["val_srcc"],
+            "val_loss": best["val_loss"],
+            "parameters": self.student.num_parameters(),
+            "flops": self.student.flops(),
+            "train_videos": len(self.train_videos),
+            "labelled_train_videos": len(self.data.split("train", labelled=True)),
+            "val_videos": len(self.val_videos),
+            "failed_videos": len(self.data.failed),
+        }
+
+    def _train_epoch(self) -> dict[str, float]:
+        """Every training video once, each through one of its views."""
+        order = self._generator.permutation(len(self.train_videos))
+        draws = self._generator.random(len(self.train_videos))
+        rows = np.array([drawn_row(self.train_videos[index].rows, draws[index]) for index in order])
+        first_step = len(self.curves) * self._steps_per_epoch
+        sums: dict[str, float] = {}
+        self.model.train()
+        start = time.perf_counter()
+        batches = prefetched(
+            self.data,
+            np.split(rows, np.arange(self.settings.batch_size, len(rows), self.settings.batch_size)),
+            self.losses.needs,
+            process=(self.accelerator.process_index, self.accelerator.num_processes),
+        )
+        for step, batch in enumerate(batch.to(self.accelerator.device) for batch in batches):
+            loaded = time.perf_counter()
+            factor = cosine_with_warmup(
+                first_step + step,
+                total=self.settings.epochs * self._steps_per_epoch,
+                warmup=round(self.settings.warmup_epochs * self._steps_per_epoch),
+            )
+            set_learning_rate(self.optimiser, factor)
+            with self.accelerator.autocast():
+                prediction = self.model(batch.clips)
+            total, terms = self.losses(prediction, batch)
+            self.optimiser.zero_grad()
+            self.accelerator.backward(total)
+            self.accelerator.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
+            self.optimiser.step()
+            if self._average:
+                self._average.update(self._bare)
+            for name, value in {"loss": float(total.detach()), **terms}.items():
+                sums[name] = sums.get(name, 0.0) + value * len(batch.clips)
+            if not np.isfinite(sums["loss"]):
+                raise TrainingError(f"the loss became {float(total.detach())}; lower distill.learning_rate")
+            done = time.perf_counter()
+            self.step_times.add(loaded - start, done - loaded)
+            start = done
+        return {"learning_rate": self.settings.learning_rate * factor} | {
+            name: value / len(rows) for name, value in sums.items()
+        }
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Loss over all rows of the validation videos, and SRCC of the means over views of the labelled ones."""
+        model = self._bare
+        if self._average and self._averaged:
+            self._averaged.load_state_dict(self._average.weights)
+            model = self._averaged
+        model.eval()
+        rows = np.concatenate([entry.rows for entry in self.val_videos])
+        size, losses = self.settings.batch_size, 0.0
+        scores = np.full(len(self.data.clips), np.nan)
+        for start in range(0, len(rows), size):
+            chosen = rows[start : start + size]
+            batch = self.data.batch(chosen, self.losses.needs).to(self.accelerator.device)
+            prediction = model(batch.clips)
+            losses += float(self.losses(prediction, batch)[0]) * len(chosen)
+            scores[chosen] = prediction.score.double().cpu().numpy()
+        return {"val_loss": losses / len(rows), "val_srcc": mean_srcc(self.val_videos, scores)}
+
+    def _out_of_patience(self) -> bool:
+        patience = self.settings.patience
+        return patience is not None and bool(self.curves) and len(self.curves) - self.best_epoch >= patience
+
+    def _save(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        self._saved.save(
+            {
+                "model": self._bare.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "average": self._average.state_dict() if self._average else None,
+                "best": self._best,
+                "curves": self.curves,
+                "generator": json.dumps(self._generator.bit_generator.state),
+                "torch_generator": torch.get_rng_state(),
+                "cuda_generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            }
+        )
+
+    def _resume(self) -> None:
+        state = self._saved.load(self.accelerator.device)
+        if state is None:
+            return
+        self._bare.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self._average:
+            self._average.load_state_dict(state["average"])
+        self._best, self.curves = {name: value.cpu() for name, value in state["best"].items()}, state["curves"]
+        self._generator.bit_generator.state = json.loads(state["generator"])
+        torch.set_rng_state(state["torch_generator"].cpu())
+        if state["cuda_generators"]:
+            torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda_generators"]])
+        print(f"distill: going on after epoch {len(self.curves)} of an interrupted run", file=sys.stderr)
+
+
+def _training_videos(data: AlignedData, losses: WeightedLosses) -> list[VideoRows]:
+    """The videos that some loss can learn from.
+
+    Raises:
+        TrainingError: no loss is switched on, or there is no video to train or validate on.
+    """
+    if not losses.terms:
+        raise TrainingError("every weight in distill.losses is 0; give at least one loss a weight")
+    labelled = data.split("train", labelled=True)
+    if "mos" in losses.needs and len(labelled) < 2:
+        raise TrainingError(
+            f"{len(labelled)} labelled training videos, which the losses that read MOS cannot learn from; "
+            "raise prepare.labelled_fraction, or set their weights to 0"
+        )
+    if len(data.split("val", labelled=True)) < 2:
+        raise TrainingError("fewer than 2 labelled validation videos; raise prepare.split.val")
+    only_mos = set(losses.needs) == {"mos"}
+    videos = labelled if only_mos else data.split("train")
+    if not videos:
+        raise TrainingError("there is no training video; lower prepare.split.val or .test")
+    return videos

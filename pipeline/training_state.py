@@ -1,0 +1,105 @@
+"""What a training run needs to go on after a kill as if nothing had happened, and how long its steps took."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+_STATE = "state.pt"
+_PIPELINE = Path(__file__).parent
+
+
+@dataclass
+class StepTimes:
+    """Seconds that each step waited for data and computed."""
+
+    data_wait: list[float] = field(default_factory=list)
+    compute: list[float] = field(default_factory=list)
+
+    def add(self, data_wait: float, compute: float) -> None:
+        """Records one step."""
+        self.data_wait.append(data_wait)
+        self.compute.append(compute)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per part: milliseconds per step (mean, median, 95th percentile) and its share of the time."""
+        parts = {"data wait": np.array(self.data_wait), "compute": np.array(self.compute)}
+        total = sum(float(values.sum()) for values in parts.values()) or 1.0
+        return [
+            {
+                "part": name,
+                "mean_ms": round(1e3 * float(values.mean()), 3) if len(values) else 0.0,
+                "median_ms": round(1e3 * float(np.median(values)), 3) if len(values) else 0.0,
+                "p95_ms": round(1e3 * float(np.percentile(values, 95)), 3) if len(values) else 0.0,
+                "share": round(float(values.sum()) / total, 4),
+            }
+            for name, values in parts.items()
+        ]
+
+    def show(self) -> None:
+        """Prints the table on standard error."""
+        table = Table(title=f"step time over {len(self.compute)} steps")
+        rows = self.rows()
+        for name in rows[0]:
+            table.add_column(name, justify="left" if name == "part" else "right")
+        for row in rows:
+            table.add_row(*(str(value) for value in row.values()))
+        Console(stderr=True).print(table)
+
+
+def run_digest(settings: Mapping[str, Any], digests: Mapping[str, str], student: str, losses: Sequence[str]) -> str:
+    """Names a run by everything that shapes its result: settings, inputs, and the code that trains.
+
+    Args:
+        settings: the section ``distill``.
+        digests: of the inputs.
+        student: its file's name.
+        losses: their files' names.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    files = ["training.py", "training_state.py", "projection.py", "optimisation.py", "aligned.py"]
+    files += [f"students/{name}.py" for name in ("__init__", student)]
+    files += [f"losses/{name}.py" for name in ("__init__", *losses)]
+    code = {name: hashlib.sha256((_PIPELINE / name).read_bytes()).hexdigest() for name in files}
+    text = json.dumps([settings, digests, code, torch.__version__, np.__version__], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class SavedState:
+    """The folder in which one run keeps its state between epochs."""
+
+    def __init__(self, scratch: Path, digest: str) -> None:
+        self._folder = scratch / digest
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replaces the saved state in one step, so that a kill leaves either the old one or the new one."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = self._folder / f"{_STATE}.partial"
+        with partial.open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._folder / _STATE)
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """The saved state, or None when the run has none."""
+        path = self._folder / _STATE
+        if not path.exists():
+            return None
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        return state
+
+    def remove(self) -> None:
+        """Forgets the run."""
+        shutil.rmtree(self._folder, ignore_errors=True)
