@@ -1,0 +1,117 @@
+"""The figures made from CSV files: training curves, and the few-label study."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from pipeline.reporting.run import Table
+from pipeline.reporting.svg import MUTED, Marker, draw, marker
+
+_KINDS = ("loss", "srcc", "plcc", "krcc", "rmse")
+_NAME = re.compile(r"[^a-z0-9]+")
+_MAX_LINES = 42
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure with its caption and its legend (name → swatch)."""
+
+    svg: Markup
+    caption: str
+    legend: dict[str, Markup]
+
+
+def training_curves(stage: str, table: Table, best_epoch: float | None) -> list[Figure]:
+    """Draws every numeric column over the epoch, columns of one kind (losses, correlations, errors) together.
+
+    Args:
+        stage: ``adapt`` or ``distill``.
+        table: its ``curves.csv``.
+        best_epoch: marked by a vertical line when known.
+    """
+    first = table.header[0]
+    epochs = table.numbers(first)
+    if epochs is None:
+        return []
+    groups: dict[str, list[str]] = {}
+    for name in table.header[1:]:
+        kind = next((kind for kind in _KINDS if kind in name), name)
+        kind = "correlation" if kind in ("srcc", "plcc", "krcc") else kind
+        groups.setdefault(kind, []).append(name)
+    figures = []
+    for kind, names in groups.items():
+        columns = {name: values for name in names if (values := table.numbers(name)) is not None}
+        if columns:
+            figures.append(_curve_figure(stage, kind, first, epochs, columns, best_epoch))
+    return figures
+
+
+def few_label_curves(table: Table) -> Figure | None:
+    """SRCC over the amount of labels, one line per variant.
+
+    The first column is the amount; a column whose name has ``srcc`` is drawn, with its interval where columns of the
+    same name with ``_low`` and ``_high`` follow; columns of words name the variants.
+
+    Returns:
+        None where the table has no such columns; the page then shows it as a table only.
+    """
+    amount = table.numbers(table.header[0])
+    numeric = {name: values for name in table.header[1:] if (values := table.numbers(name)) is not None}
+    measured = [name for name in numeric if "srcc" in name and not name.endswith(("_low", "_high"))]
+    if amount is None or not measured:
+        return None
+    words = [name for name in table.header[1:] if name not in numeric]
+    variants = [" ".join(filter(None, parts)) for parts in zip(*(table.text(name) for name in words), strict=True)]
+    variants = variants or [""] * len(table.rows)
+    lines = [(variant, name) for variant in dict.fromkeys(variants) for name in measured][:_MAX_LINES]
+    legend: dict[str, Marker] = {}
+    for index, (variant, name) in enumerate(lines):
+        legend[f"{variant} {name}".strip() if len(measured) > 1 or not variant else variant] = marker(index)
+
+    def paint(axes: Any) -> None:
+        for (variant, name), look in zip(lines, legend.values(), strict=True):
+            chosen = np.asarray([index for index, value in enumerate(variants) if value == variant])
+            order = chosen[np.argsort(amount[chosen], kind="stable")]
+            axes.plot(amount[order], numeric[name][order], color=look.colour, marker=look.shape, markersize=5.0)
+            low, high = (numeric.get(f"{name}{end}") for end in ("_low", "_high"))
+            if low is not None and high is not None:
+                axes.fill_between(amount[order], low[order], high[order], color=look.colour, alpha=0.15, linewidth=0)
+        axes.set_xlabel(table.header[0].replace("_", " "))
+        axes.set_ylabel(" / ".join(measured))
+
+    svg = draw("few-labels", f"{' and '.join(measured)} over {table.header[0]}", paint)
+    return Figure(svg, "The same study with ever fewer labels.", _swatches(legend))
+
+
+def _curve_figure(
+    stage: str, kind: str, axis: str, epochs: np.ndarray, columns: dict[str, np.ndarray], best_epoch: float | None
+) -> Figure:
+    looks = {name: marker(index) for index, name in enumerate(columns)}
+
+    def paint(axes: Any) -> None:
+        every = max(1, len(epochs) // 8)
+        if best_epoch is not None:
+            axes.axvline(best_epoch, color=MUTED, linewidth=1.0, linestyle=(0, (2, 3)))
+        for name, values in columns.items():
+            look = looks[name]
+            axes.plot(epochs, values, color=look.colour, marker=look.shape, markersize=4.5, markevery=every)
+        axes.set_xlabel(axis)
+        axes.set_ylabel(kind.replace("_", " "))
+
+    described = f"{stage}: {', '.join(columns)} over {axis}; last values {_last(columns)}"
+    name = f"curve-{stage}-{_NAME.sub('-', kind.lower())}"
+    svg = draw(name, described, paint, height_inches=2.6)
+    title = kind.replace("_", " ") if len(columns) > 1 else next(iter(columns))
+    return Figure(svg, f"{stage}: {title}", _swatches(looks))
+
+
+def _last(columns: dict[str, np.ndarray]) -> str:
+    finite = {name: values[np.isfinite(values)] for name, values in columns.items()}
+    return ", ".join(f"{values[-1]:.3g}" for values in finite.values())
+
+
+def _swatches(looks: dict[str, Marker]) -> dict[str, Markup]:
+    return {name: look.swatch for name, look in looks.items()}

@@ -1,0 +1,185 @@
+"""The figures about scores: predictors compared, predicted against true, error by level, calibration, rate and quality.
+
+Each function returns an ``<svg>`` for the page; legends are HTML, made from the same markers.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from pipeline.reporting.breakdown import Bin, Group, codecs_of, fitted_logistic, level_number
+from pipeline.reporting.run import Prediction, Scores
+from pipeline.reporting.svg import GRID, INK, MUTED, PAPER, STUDENT, TEACHER, Marker, draw, marker, shortened
+
+MAX_CONTENTS = 24
+"""How many contents get a rate–quality figure; more would make a page that nobody reads."""
+_LARGE_TEST_SPLIT = 600
+
+
+def codec_markers(predictions: Sequence[Prediction]) -> dict[str, Marker]:
+    """Codec → its colour and shape, the same in every figure of the page."""
+    return {codec: marker(index) for index, codec in enumerate(codecs_of(predictions))}
+
+
+def comparison(metrics: Mapping[str, Scores], titles: Mapping[str, str]) -> Markup:
+    """SRCC of every predictor with its 95 % interval, one below the other."""
+
+    def paint(axes: Any) -> None:
+        names = list(metrics)
+        for place, name in enumerate(reversed(names)):
+            scores = metrics[name]
+            value, low, high = (scores.get(key) for key in ("srcc", "srcc_low", "srcc_high"))
+            if value is None:
+                continue
+            colour = {"student": STUDENT, "teacher": TEACHER}.get(name, MUTED)
+            shape = {"student": "o", "teacher": "s"}.get(name, "D")
+            if low is not None and high is not None:
+                axes.plot([low, high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
+            axes.plot([value], [place], color=colour, marker=shape, markersize=6.5, linestyle="none")
+        axes.set_yticks(range(len(names)), [shortened(titles[name]) for name in reversed(names)])
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(visible=False, axis="y")
+        axes.axvline(0.0, color=GRID, linewidth=1.0, zorder=0)
+        axes.set_xlabel("SRCC")
+
+    described = "; ".join(f"{titles[name]} {scores['srcc']:.2f}" for name, scores in metrics.items() if scores["srcc"])
+    return draw("comparison", f"SRCC: {described}", paint, height_inches=0.9 + 0.3 * len(metrics))
+
+
+def scatter(
+    name: str, who: str, predictions: Sequence[Prediction], markers: Mapping[str, Marker], score_name: str
+) -> Markup:
+    """Predicted against true scores by codec, with the fitted 4-parameter logistic and the line of equality.
+
+    Args:
+        name: ``student`` or ``teacher``: whose predictions.
+        who: how the axis calls it.
+        predictions: the test split; those without a prediction by ``name`` are left out.
+        markers: from `codec_markers`.
+        score_name: of the MOS scale.
+    """
+    rows = [row for row in predictions if getattr(row, name) is not None]
+    x = np.asarray([getattr(row, name) for row in rows], dtype=np.float64)
+    y = np.asarray([row.mos for row in rows], dtype=np.float64)
+
+    def paint(axes: Any) -> None:
+        small = len(rows) > _LARGE_TEST_SPLIT
+        for codec, look in markers.items():
+            chosen = [index for index, row in enumerate(rows) if (row.codec or "unknown") == codec]
+            axes.scatter(
+                x[chosen],
+                y[chosen],
+                s=8 if small else 20,
+                color=look.colour,
+                marker=look.shape,
+                alpha=0.5 if small else 0.8,
+                linewidths=0,
+            )
+        low, high = min(x.min(), y.min()), max(x.max(), y.max())
+        axes.plot([low, high], [low, high], color=MUTED, linewidth=1.0, linestyle=(0, (2, 3)))
+        axes.plot(*fitted_logistic(x, y), color=INK, linewidth=1.8)
+        axes.set_xlabel(f"predicted by the {who}")
+        axes.set_ylabel(f"true {shortened(score_name, 36)}")
+
+    return draw(f"scatter-{name}", f"{score_name}: true against predicted by the {who}, {len(rows)} videos", paint)
+
+
+def level_errors(groups: Sequence[Group], markers: Mapping[str, Marker]) -> Markup | None:
+    """Mean error of the student by level, one line per codec; None where no codec has two numeric levels."""
+    lines: dict[str, list[Group]] = {}
+    for group in groups:
+        if group.middle is not None:
+            lines.setdefault(group.codec, []).append(group)
+    lines = {codec: line for codec, line in lines.items() if len(line) > 1}
+    if not lines:
+        return None
+
+    def paint(axes: Any) -> None:
+        axes.axhline(0.0, color=MUTED, linewidth=1.0, linestyle=(0, (2, 3)))
+        for codec, line in lines.items():
+            x, y = [group.middle for group in line], [group.bias for group in line]
+            axes.plot(x, y, color=markers[codec].colour, marker=markers[codec].shape, markersize=5.5)
+        axes.set_xlabel("level (each codec's own scale)")
+        axes.set_ylabel("mean of predicted − true")
+
+    return draw("level-errors", f"Mean error by level for {', '.join(lines)}", paint)
+
+
+def calibration(bins: Sequence[Bin], score_name: str) -> Markup:
+    """Mean true score against mean predicted score of videos with alike predictions; the line is equality."""
+
+    def paint(axes: Any) -> None:
+        x = np.asarray([part.mean_prediction for part in bins])
+        y = np.asarray([part.mean_mos for part in bins])
+        spread = np.abs(np.asarray([[part.mean_mos - part.low, part.high - part.mean_mos] for part in bins])).T
+        low, high = min(x.min(), y.min()), max(x.max(), y.max())
+        axes.plot([low, high], [low, high], color=MUTED, linewidth=1.0, linestyle=(0, (2, 3)))
+        axes.errorbar(x, y, yerr=spread, color=STUDENT, marker="o", markersize=5.5, linestyle="none", capsize=2.5)
+        axes.set_xlabel("mean predicted by the student")
+        axes.set_ylabel(f"mean true {shortened(score_name, 30)}")
+
+    described = "; ".join(f"{part.mean_prediction:.1f} predicted, {part.mean_mos:.1f} true" for part in bins)
+    return draw("calibration", f"Calibration: {described}", paint)
+
+
+def rate_quality_contents(predictions: Sequence[Prediction]) -> tuple[list[str], int]:
+    """The contents that have a curve to show, that is, two numeric levels of one codec.
+
+    Returns:
+        At most ``MAX_CONTENTS`` of them, from the best predicted to the worst (evenly spaced when there are more), and
+        how many there are in all.
+    """
+    squares: dict[str, list[float]] = {}
+    levels: dict[tuple[str, str], set[float]] = {}
+    for row in predictions:
+        number = level_number(row.level)
+        if row.content and number is not None:
+            squares.setdefault(row.content, []).append(row.error**2)
+            levels.setdefault((row.content, row.codec), set()).add(number)
+    drawable = {content for (content, _), found in levels.items() if len(found) > 1}
+    ordered = sorted(drawable, key=lambda content: (float(np.mean(squares[content])), content))
+    if len(ordered) <= MAX_CONTENTS:
+        return ordered, len(ordered)
+    chosen = np.linspace(0, len(ordered) - 1, MAX_CONTENTS).round().astype(int)
+    return [ordered[index] for index in chosen], len(ordered)
+
+
+def rate_quality(
+    index: int, predictions: Sequence[Prediction], markers: Mapping[str, Marker], limits: tuple[float, float]
+) -> Markup:
+    """One content's scores over the level: true (filled, solid) and predicted by the student (hollow, dashed).
+
+    Args:
+        index: of the content, for the figure's name.
+        predictions: the content's videos.
+        markers: from `codec_markers`.
+        limits: of the score axis, shared by all contents so that they compare.
+    """
+
+    def paint(axes: Any) -> None:
+        for codec, look in markers.items():
+            rows = [(level_number(row.level), row) for row in predictions if (row.codec or "unknown") == codec]
+            line = sorted(
+                ((level, row) for level, row in rows if level is not None), key=lambda pair: (pair[0], pair[1].video_id)
+            )
+            levels = [level for level, _ in line]
+            true, predicted = [row.mos for _, row in line], [row.student for _, row in line]
+            shape: dict[str, Any] = {"color": look.colour, "marker": look.shape, "markersize": 4.5}
+            axes.plot(levels, true, linewidth=1.2, **shape)
+            axes.plot(levels, predicted, linewidth=1.0, linestyle=(0, (3, 2)), markerfacecolor=PAPER, **shape)
+        axes.set_ylim(*limits)
+        axes.set_xlabel("level")
+
+    described = f"{predictions[0].content}: true and predicted score over the level, {len(predictions)} videos"
+    return draw(f"rate-{index}", described, paint, width_inches=3.1, height_inches=2.2)
+
+
+def score_limits(predictions: Sequence[Prediction]) -> tuple[float, float]:
+    """Limits of an axis that holds all true and predicted scores of the student."""
+    values = [row.mos for row in predictions] + [row.student for row in predictions]
+    margin = 0.05 * (max(values) - min(values) or 1.0)
+    return min(values) - margin, max(values) + margin

@@ -1,0 +1,183 @@
+"""Puts the page together from a run."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.params import ReportSettings
+from pipeline.reporting import breakdown, curves, figures, frames, identity, summary
+from pipeline.reporting.run import Prediction, Run, Table, load_run
+from pipeline.reporting.svg import Marker
+
+_HERE = Path(__file__).parent
+_MAX_TABLE_ROWS = 200
+_METRICS = (
+    ("krcc", "KRCC", 3),
+    ("plcc_raw", "PLCC, raw", 3),
+    ("plcc_logistic4", "PLCC, logistic", 3),
+    ("rmse_raw", "RMSE, raw", 2),
+    ("rmse_logistic4", "RMSE, logistic", 2),
+)
+
+
+def write_report(root: Path, settings: ReportSettings, path: Path) -> None:
+    """Writes the report of a run as one HTML file.
+
+    Args:
+        root: the project's root, which has ``data/``, ``models/`` and ``results/``.
+        settings: the section ``report`` of ``params.yaml``.
+        path: of the page; its folder is made when missing.
+
+    Raises:
+        ReportError: the evaluation's files are missing, or a file is malformed.
+        ManifestError: a table of ``data/`` is malformed.
+        CacheError: a store cannot be opened.
+    """
+    text = render_page(load_run(root), settings, identity.git_revision(root))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(partial, path)
+
+
+def render_page(run: Run, settings: ReportSettings, revision: str | None) -> str:
+    """The page's HTML: the same run and revision give the same text."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"decimal": summary.decimal, "duration": summary.duration}
+    markers = figures.codec_markers(run.predictions)
+    parts: dict[str, Any] = {
+        "title": settings.title,
+        "style": Markup((_HERE / "page.css").read_text(encoding="utf-8")),
+        "score_name": run.score_name,
+        "num_videos": len(run.predictions),
+        "paragraph": summary.paragraph(run),
+        "big_numbers": summary.big_numbers(run),
+        "codec_legend": {codec: look.swatch for codec, look in markers.items()},
+        **_comparison_parts(run),
+        **_score_parts(run, markers),
+        **_worst_parts(run, settings.worst),
+        **_training_parts(run),
+        **_cost_parts(run),
+        "revision": revision,
+        "versions": identity.versions(),
+        "digests": identity.digests(run),
+        "fingerprint": identity.teacher_fingerprint(run),
+        "student_settings": identity.flattened({key: run.student[key] for key in run.student if key != "calibrations"}),
+    }
+    return environment.get_template("page.html.j2").render(parts)
+
+
+def _comparison_parts(run: Run) -> dict[str, Any]:
+    metrics = summary.ordered(run.metrics)
+    titles = {name: summary.title_of(name) for name in metrics}
+    rows = [
+        [
+            titles[name],
+            summary.decimal(scores.get("srcc")),
+            summary.interval(scores),
+            *(summary.decimal(scores.get(key), digits) for key, _, digits in _METRICS),
+        ]
+        for name, scores in metrics.items()
+    ]
+    return {
+        "comparison_figure": figures.comparison(metrics, titles),
+        "metric_header": ["predictor", "SRCC", "95 % interval", *(name for _, name, _ in _METRICS)],
+        "metric_rows": rows,
+        "study_table": _shown(run.comparison),
+    }
+
+
+def _score_parts(run: Run, markers: dict[str, Marker]) -> dict[str, Any]:
+    predictions = run.predictions
+    with_teacher = [row for row in predictions if row.teacher is not None]
+    levels = breakdown.by_level(predictions)
+    contents, num_contents = figures.rate_quality_contents(predictions)
+    limits = figures.score_limits(predictions)
+    by_content: dict[str, list[Prediction]] = {}
+    for row in predictions:
+        by_content.setdefault(row.content, []).append(row)
+    return {
+        "student_scatter": figures.scatter("student", "student", predictions, markers, run.score_name),
+        "teacher_scatter": (
+            figures.scatter("teacher", "teacher", with_teacher, markers, run.score_name) if with_teacher else None
+        ),
+        "codec_groups": breakdown.by_codec(predictions),
+        "level_groups": levels,
+        "level_figure": figures.level_errors(levels, markers),
+        "rate_figures": {
+            content: figures.rate_quality(index, by_content[content], markers, limits)
+            for index, content in enumerate(contents)
+        },
+        "num_contents": num_contents,
+        "calibration_figure": figures.calibration(breakdown.reliability(predictions), run.score_name),
+        "calibrations": {
+            name: identity.flattened(values) for name, values in _mapping(run.student.get("calibrations")).items()
+        },
+    }
+
+
+def _worst_parts(run: Run, count: int) -> dict[str, Any]:
+    view_set = frames.view_set_to_show(run.clips) if run.clips is not None else None
+    rows = []
+    for row in breakdown.worst(run.predictions, count):
+        strip = frames.strip_of(run.clips, view_set, row.video_id) if run.clips is not None and view_set else None
+        rows.append({"row": row, "strip": strip})
+    policy = frames.policy_of(run.clips, view_set) if run.clips is not None and view_set else None
+    return {"worst": rows, "view_set": view_set, "policy": policy}
+
+
+def _training_parts(run: Run) -> dict[str, Any]:
+    drawn = []
+    for stage, table in run.curves.items():
+        best = run.stage_metrics.get(stage, {}).get("best_epoch")
+        drawn += curves.training_curves(stage, table, best if isinstance(best, int | float) else None)
+    few_labels = run.few_labels
+    return {
+        "training_figures": drawn,
+        "few_labels_figure": curves.few_label_curves(few_labels)
+        if few_labels is not None and few_labels.rows
+        else None,
+        "few_labels_table": _shown(few_labels),
+    }
+
+
+def _cost_parts(run: Run) -> dict[str, Any]:
+    rows = [
+        (stage, name.replace("_", " "), summary.amount(value))
+        for stage, values in run.stage_metrics.items()
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    longest = max(run.seconds.values(), default=0.0) or 1.0
+    times = [(stage, value, round(100.0 * value / longest, 1)) for stage, value in run.seconds.items()]
+    return {"stage_numbers": rows, "stage_times": times, "total_seconds": sum(run.seconds.values())}
+
+
+def _shown(table: Table | None) -> dict[str, Any] | None:
+    """A table as the page prints it: at most 200 rows, numbers to four digits."""
+    if table is None or not table.rows:
+        return None
+    rows = [list(map(_cell, row)) for row in table.rows[:_MAX_TABLE_ROWS]]
+    return {"header": [name.replace("_", " ") for name in table.header], "rows": rows, "num_rows": len(table.rows)}
+
+
+def _cell(text: str) -> str:
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return text.replace("-", "−") if len(text) <= 7 else summary.amount(value).replace("-", "−")
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

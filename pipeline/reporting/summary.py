@@ -1,0 +1,137 @@
+"""The first things a reader sees: one honest paragraph, a few big numbers, and the words for numbers everywhere."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.reporting.run import Run, Scores
+
+TITLES = {
+    "student": "student",
+    "teacher": "teacher",
+    "baseline": "ridge on teacher embeddings",
+    "crf_codec": "CRF + codec",
+    "hand_features": "ridge on hand features",
+    "bits_per_pixel": "bits per pixel",
+    "mean": "mean of the training scores",
+}
+"""Predictor → how the page calls it, in the order of the page."""
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+@dataclass(frozen=True)
+class BigNumber:
+    """A number to read from afar, what it is, and its interval in words."""
+
+    value: str
+    name: str
+    interval: str
+
+
+def title_of(predictor: str) -> str:
+    """How the page calls a predictor of ``metrics.json``."""
+    return TITLES.get(predictor, predictor.replace("_", " "))
+
+
+def ordered(metrics: Mapping[str, Scores]) -> dict[str, Scores]:
+    """The predictors in the order of the page: student, teacher, known baselines, then the others by name."""
+    known = [name for name in TITLES if name in metrics]
+    return {name: metrics[name] for name in [*known, *sorted(metrics.keys() - TITLES.keys())]}
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    """A number with a true minus sign; an en dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0.0 else text.replace("-", "−")
+
+
+def interval(scores: Scores, digits: int = 3) -> str:
+    """The bounds of the SRCC in words; empty where unknown."""
+    low, high = scores.get("srcc_low"), scores.get("srcc_high")
+    return "" if low is None or high is None else f"{decimal(low, digits)} to {decimal(high, digits)}"
+
+
+def amount(value: float) -> str:
+    """A count or measure for reading: ``5.81 M``, ``1.2 G``, ``0.0123``, ``960``."""
+    if not math.isfinite(value):
+        return "–"
+    for factor, prefix in _PREFIXES:
+        if abs(value) >= factor * (10 if prefix == "k" else 1):
+            return f"{value / factor:.3g} {prefix}"
+    return str(int(value)) if float(value).is_integer() else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``52 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def big_numbers(run: Run) -> list[BigNumber]:
+    """Test SRCC of the student, the teacher and CRF + codec, as far as they are there, and the student's size."""
+    numbers = []
+    for name, words in (("student", "student"), ("teacher", "teacher"), ("crf_codec", "CRF + codec alone")):
+        scores = run.metrics.get(name, {})
+        value = scores.get("srcc")
+        if value is not None:
+            bounds = interval(scores, 2)
+            numbers.append(
+                BigNumber(decimal(value, 2), f"SRCC, {words}", f"95\N{NO-BREAK SPACE}%: {bounds}" if bounds else "")
+            )
+    parameters = run.stage_metrics.get("distill", {}).get("parameters")
+    if isinstance(parameters, int | float):
+        teacher = run.stage_metrics.get("adapt", {}).get("parameters")
+        beside = f"teacher: {amount(teacher)}" if isinstance(teacher, int | float) else ""
+        numbers.append(BigNumber(amount(parameters), "parameters of the student", beside))
+    return numbers
+
+
+def paragraph(run: Run) -> str:
+    """What was measured, on what, and how it compares; nothing is called better that the intervals do not part."""
+    num_videos = len(run.predictions)
+    num_contents = len({row.content for row in run.predictions if row.content})
+    contents = f" of {_counted(num_contents, 'content')} that training never saw" if num_contents else ""
+    student = run.metrics["student"]
+    text = [
+        f"On {_counted(num_videos, 'test video')}{contents}, the student ranks videos by {run.score_name} with a "
+        f"Spearman correlation (SRCC) of {_with_interval(student)}."
+    ]
+    if run.metrics.get("teacher", {}).get("srcc") is not None:
+        text.append(f"The teacher it learnt from reaches {_with_interval(run.metrics['teacher'])}.")
+    trivial = run.metrics.get("crf_codec", {})
+    if trivial.get("srcc") is not None:
+        text.append(
+            f"Knowing nothing but the encoder’s CRF and codec gives {_with_interval(trivial)}: "
+            f"{_verdict(student, trivial)}."
+        )
+    return " ".join(text)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _with_interval(scores: Scores) -> str:
+    bounds = interval(scores, 2)
+    return decimal(scores.get("srcc"), 2) + (f" (95\N{NO-BREAK SPACE}% interval {bounds})" if bounds else "")
+
+
+def _verdict(student: Scores, other: Scores) -> str:
+    """Compares two predictors by their intervals, which is cautious: paired differences would be sharper."""
+    low, high = student.get("srcc_low"), student.get("srcc_high")
+    other_low, other_high = other.get("srcc_low"), other.get("srcc_high")
+    if low is None or high is None or other_low is None or other_high is None:
+        return "without intervals the two cannot be told apart"
+    if low > other_high:
+        return "the student sees more than that"
+    if high < other_low:
+        return "on this data that is the better predictor, so the score proves little here"
+    return "the intervals overlap, so this test split does not tell the two apart"

@@ -1,0 +1,17 @@
+"""``report``: draws what people look at, ``results/report/index.html``, from what the other stages left."""
+
+from pathlib import Path
+
+from pipeline.cli import run_stage
+from pipeline.params import load_params
+from pipeline.records import RESULTS
+from pipeline.reporting import write_report
+
+
+def main() -> None:
+    """Reads ``report:`` of ``params.yaml`` and writes the page."""
+    write_report(Path(), load_params().report, RESULTS / "report" / "index.html")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,33 @@
+from pipeline.reporting import curves
+from pipeline.reporting.run import Table
+
+
+def table(text):
+    lines = [tuple(line.split(",")) for line in text.split()]
+    return Table(lines[0], tuple(lines[1:]))
+
+
+def test_columns_of_one_kind_share_a_figure():
+    training = table("epoch,train_loss,val_loss,val_srcc,learning_rate,note 1,3,4,0.1,0.1,a 2,2,3,0.5,0.05,b")
+    figures = curves.training_curves("distill", training, 2.0)
+    assert [figure.caption for figure in figures] == ["distill: loss", "distill: val_srcc", "distill: learning_rate"]
+    assert list(figures[0].legend) == ["train_loss", "val_loss"]
+
+
+def test_a_table_without_numeric_epochs_has_no_curves():
+    assert curves.training_curves("adapt", table("epoch,loss first,1"), None) == []
+
+
+def test_few_labels_has_a_line_per_variant():
+    study = table("fraction,variant,srcc,srcc_low,srcc_high 0.1,alone,0.4,0.3,0.5 1,alone,0.8,0.7,0.9 0.1,taught,0.6,,")
+    figure = curves.few_label_curves(study)
+    assert list(figure.legend) == ["alone", "taught"]
+
+
+def test_few_labels_with_a_column_per_variant():
+    figure = curves.few_label_curves(table("labelled,srcc_alone,srcc_taught 0.1,0.4,0.5 1,0.8,0.8"))
+    assert list(figure.legend) == ["srcc_alone", "srcc_taught"]
+
+
+def test_few_labels_without_srcc_is_a_table_only():
+    assert curves.few_label_curves(table("fraction,rmse 0.1,3")) is None
