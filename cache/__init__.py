@@ -5,6 +5,7 @@ format on disk.
 """
 
 from cache.build import build_store
+from cache.dvc_source import last_committed
 from cache.errors import (
     CacheError,
     DiskError,
@@ -58,5 +59,6 @@ __all__ = [
     "canonical",
     "difference",
     "digest",
+    "last_committed",
     "open_store",
 ]

@@ -13,6 +13,7 @@ from zarr.codecs import Crc32cCodec
 
 from cache.chunks import sha256_of
 from cache.content import content_digest
+from cache.files import Folder
 from cache.layout import ROOT, TEXT, Layout, Root, Stored, root_text
 from cache.pool import Entry, place
 from cache.specs import FAILED, OK, ArraySpec, Unit
@@ -70,6 +71,7 @@ class Assembly:
         self.plan, self.entries, self.failures, self.folder = plan, entries, failures, folder
         self.layout = plan.layout
         self.views = self.layout.views_per_video
+        self.files = Folder(folder)
         self.group = zarr.create_group(folder, zarr_format=3)
 
     def write(self) -> None:

@@ -225,6 +225,14 @@ class Store:
     def _texts(self, name: str) -> list[str]:
         return self._reader.texts(self._stored[name])
 
+    def texts(self, name: str) -> list[str]:
+        """Return any text table of the store, columns and keys alike, one entry per row."""
+        return self._texts(name)
+
+    def chunk(self, name: str, chunk: int) -> Array:
+        """Read one chunk of any array that is not text, as it is on disk and without its padding."""
+        return self._reader.chunk(self._stored[name], chunk)
+
     # What the whole is.
 
     def digest(self) -> str:
