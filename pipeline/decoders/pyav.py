@@ -220,7 +220,7 @@ def _shortened(container: InputContainer, shown: int, options: DecodeOptions) ->
     with av.open(container.name, options={"ignore_editlist": "1", "protocol_whitelist": "file"}) as whole:
         index = next(stream.index for stream in whole.streams.video if not _is_attached(stream))
         packets = _limited(whole.demux(whole.streams[index]), options)
-        return sum(packet.size > 0 for packet in packets) != shown
+        return sum(1 for packet in packets if packet.size > 0) != shown
 
 
 def _limited(items: Iterator[Any], options: DecodeOptions) -> Iterator[Any]:

@@ -1,0 +1,225 @@
+"""The pixels of views: one pass over a video's frames for all views of all view sets.
+
+Each frame is visited once; of it, only the pixels that some view needs are converted to RGB, and the frame is let go
+before the next one is decoded. Memory holds one decoded frame and the finished clips, whatever the video's size.
+"""
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import registry
+from pipeline.decoders import DecodeError, DecodeOptions, OpenVideo, check_file
+from pipeline.pictures import Picture
+from pipeline.resampling import axis, resample
+from pipeline.views import ViewError, ViewParameters, ViewPolicy, draw_view
+
+_Uses = dict[int, list[tuple[int, int]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderTask:
+    """One video to be rendered.
+
+    Attributes:
+        path: of the file.
+        digest: SHA-256 that the manifest has of it; keys the draws.
+        num_frames: that the manifest has of it; None where it has none.
+        policies: per view set, how its views are chosen.
+        num_views: per view set.
+        decoder: a file of ``pipeline/decoders/``.
+        repeat: whether a video that is too short repeats frames rather than fails.
+        options: of the decoder.
+    """
+
+    path: Path
+    digest: str
+    num_frames: int | None
+    policies: Mapping[str, ViewPolicy]
+    num_views: int
+    decoder: str
+    repeat: bool
+    options: DecodeOptions = field(default_factory=DecodeOptions)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The rows of one video.
+
+    Attributes:
+        arrays: per view set uint8 ``v t h w c``.
+        columns: per view set ``<name>_view``, the parameters as JSON, and ``<name>_decoder``, what decoded them.
+    """
+
+    arrays: dict[str, NDArray[np.uint8]]
+    columns: dict[str, list[str]]
+
+
+def render_video(task: RenderTask) -> Clips | str:
+    """Renders one video; what a worker process does.
+
+    Returns:
+        Its clips, or the reason why there are none.
+    """
+    try:
+        check_file(task.path)
+        before = _state(task.path)
+        with task.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != task.digest:
+            return f"the file is not the one in the manifest (SHA-256 {digest}); run prepare again"
+        clips = _render(task)
+        if _state(task.path) != before:
+            return "the file changed while it was decoded; run prepare again"
+    except (DecodeError, ViewError) as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot read the file: {error.strerror or error}"
+    return clips
+
+
+def _render(task: RenderTask) -> Clips:
+    with registry.find("decoders", task.decoder).open(task.path, options=task.options) as video:
+        info = video.info
+        if task.num_frames is not None and task.num_frames != info.num_frames:
+            raise DecodeError(
+                f"the manifest has {task.num_frames} frames, the file {info.num_frames}; run prepare again"
+            )
+        views = {
+            name: [
+                draw_view(
+                    policy,
+                    num_frames=info.num_frames,
+                    height=info.height,
+                    width=info.width,
+                    digest=task.digest,
+                    view=view,
+                    repeat=task.repeat,
+                )
+                for view in range(task.num_views)
+            ]
+            for name, policy in task.policies.items()
+        }
+        arrays = cut_clips(video, task.policies, views)
+    columns = {f"{name}_view": [view.to_json() for view in drawn] for name, drawn in views.items()}
+    columns |= {f"{name}_decoder": [info.decoder] * task.num_views for name in views}
+    return Clips(arrays, columns)
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    status = os.stat(path)
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def cut_clips(
+    video: OpenVideo, policies: Mapping[str, ViewPolicy], views: Mapping[str, Sequence[ViewParameters]]
+) -> dict[str, NDArray[np.uint8]]:
+    """Decodes a video once and cuts out every view.
+
+    Args:
+        video: open.
+        policies: per view set; of them only size and interpolation are used here.
+        views: per view set, the parameters of its views.
+
+    Returns:
+        Per view set uint8 ``v t h w c``: the views' clips.
+
+    Raises:
+        DecodeError: a frame that a view needs cannot be had.
+        ViewError: parameters do not fit the video.
+    """
+    height, width = video.info.height, video.info.width
+    cutters = {
+        name: _Cutter(policies[name], parameters, height=height, width=width) for name, parameters in views.items()
+    }
+    wanted = sorted({index for cutter in cutters.values() for index in cutter.uses})
+    for index, picture in video.frames(wanted):
+        for cutter in cutters.values():
+            cutter.cut(index, picture)
+    return {name: cutter.clips for name, cutter in cutters.items()}
+
+
+class _Cutter:
+    """Cuts the views of one view set, frame by frame.
+
+    Attributes:
+        clips: uint8 ``v t h w c``, filled as frames come.
+        uses: frame → (view, position in the clip) of each use of it.
+    """
+
+    def __init__(self, policy: ViewPolicy, views: Sequence[ViewParameters], *, height: int, width: int) -> None:
+        for parameters in views:
+            _check(policy, parameters)
+        self._policy, self._views, self._frame_size = policy, views, (height, width)
+        self.clips = np.zeros((len(views), policy.num_frames, policy.size, policy.size, 3), np.uint8)
+        self.uses: _Uses = defaultdict(list)
+        for view, parameters in enumerate(views):
+            for position, index in enumerate(parameters.frames):
+                self.uses[index].append((view, position))
+        self._native = all(parameters.plane == (height, width) for parameters in views)
+        if self._native:
+            places = [_pixel_places(policy, parameters) for parameters in views]
+            self._rows = np.stack([rows for rows, _ in places])
+            self._columns = np.stack([columns for _, columns in places])
+
+    def cut(self, index: int, picture: Picture) -> None:
+        """Fills in what the views need of one frame."""
+        uses = self.uses.get(index, [])
+        if not uses:
+            return
+        seen = sorted({view for view, _ in uses})
+        cuts = dict(
+            zip(seen, self._gather(picture, seen) if self._native else self._resample(picture, seen), strict=True)
+        )
+        for view, position in uses:
+            self.clips[view, position] = cuts[view]
+
+    def _gather(self, picture: Picture, seen: list[int]) -> NDArray[np.uint8]:
+        return picture.gather(self._rows[seen], self._columns[seen])
+
+    def _resample(self, picture: Picture, seen: list[int]) -> list[NDArray[np.uint8]]:
+        policy, (height, width) = self._policy, self._frame_size
+        side, how = policy.patch, (policy.interpolation, policy.antialias)
+        plans = [
+            (
+                axis(height, self._views[view].plane[0], top, side, *how),
+                axis(width, self._views[view].plane[1], left, side, *how),
+            )
+            for view in seen
+            for top, left in self._views[view].patches
+        ]
+        patches = np.stack(resample(picture, plans))
+        grid = policy.grid
+        tiled = patches.reshape(len(seen), grid, grid, side, side, 3).transpose(0, 1, 3, 2, 4, 5)
+        return list(tiled.reshape(len(seen), policy.size, policy.size, 3))
+
+
+def _pixel_places(policy: ViewPolicy, parameters: ViewParameters) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row and column in the frame of every pixel of a clip that keeps native resolution, each ``h w``."""
+    grid, side = policy.grid, policy.patch
+    corners = np.array(parameters.patches, np.intp).reshape(grid, grid, 2)
+    inside = np.arange(side, dtype=np.intp)
+    shape = (grid, side, grid, side)
+    rows = np.broadcast_to(corners[:, None, :, None, 0] + inside[None, :, None, None], shape)
+    columns = np.broadcast_to(corners[:, None, :, None, 1] + inside[None, None, None, :], shape)
+    return rows.reshape(policy.size, policy.size), columns.reshape(policy.size, policy.size)
+
+
+def _check(policy: ViewPolicy, parameters: ViewParameters) -> None:
+    """Makes sure that parameters, which may have been stored, belong to the policy and stay inside the plane."""
+    height, width = parameters.plane
+    side = parameters.patch
+    inside = all(0 <= top <= height - side and 0 <= left <= width - side for top, left in parameters.patches)
+    fits = (side, len(parameters.patches), len(parameters.frames)) == (policy.patch, policy.grid**2, policy.num_frames)
+    if not inside or not fits:
+        raise ViewError(
+            f"the view has {len(parameters.frames)} frames and {len(parameters.patches)} patches of {side} px in a "
+            f"plane of {height}x{width}; expected {policy.num_frames} frames and {policy.grid**2} patches of "
+            f"{policy.patch} px inside it"
+        )
