@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,9 +119,17 @@ def reliability(predictions: Sequence[Prediction], num_bins: int = 10) -> list[B
     return bins
 
 
-def worst(predictions: Sequence[Prediction], count: int) -> list[Prediction]:
-    """The ``count`` videos with the largest absolute error, the largest first."""
-    return sorted(predictions, key=lambda row: (-abs(row.error), row.video_id))[:count]
+def worst(
+    predictions: Sequence[Prediction], count: int, length_of: Callable[[str], float] = lambda _: 1.0
+) -> list[Prediction]:
+    """The ``count`` videos with the largest absolute error, the largest first.
+
+    Args:
+        predictions: the test split.
+        count: how many.
+        length_of: data set → length of its scale, so that errors on different scales compare.
+    """
+    return sorted(predictions, key=lambda row: (-abs(row.error) / length_of(row.dataset), row.video_id))[:count]
 
 
 def fitted_logistic(prediction: np.ndarray, mos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

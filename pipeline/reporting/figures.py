@@ -4,7 +4,7 @@ Each function returns an ``<svg>`` for the page; legends are HTML, made from the
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from markupsafe import Markup
@@ -51,14 +51,18 @@ def comparison(metrics: Mapping[str, Scores], titles: Mapping[str, str]) -> Mark
 
 
 def scatter(
-    name: str, who: str, predictions: Sequence[Prediction], markers: Mapping[str, Marker], score_name: str
+    key: str,
+    name: Literal["student", "teacher"],
+    predictions: Sequence[Prediction],
+    markers: Mapping[str, Marker],
+    score_name: str,
 ) -> Markup:
     """Predicted against true scores by codec, with the fitted 4-parameter logistic and the line of equality.
 
     Args:
-        name: ``student`` or ``teacher``: whose predictions.
-        who: how the axis calls it.
-        predictions: the test split; those without a prediction by ``name`` are left out.
+        key: of the figure, unique on the page.
+        name: whose predictions.
+        predictions: of one data set; those without a prediction by ``name`` are left out.
         markers: from `codec_markers`.
         score_name: of the MOS scale.
     """
@@ -82,13 +86,13 @@ def scatter(
         low, high = min(x.min(), y.min()), max(x.max(), y.max())
         axes.plot([low, high], [low, high], color=MUTED, linewidth=1.0, linestyle=(0, (2, 3)))
         axes.plot(*fitted_logistic(x, y), color=INK, linewidth=1.8)
-        axes.set_xlabel(f"predicted by the {who}")
+        axes.set_xlabel(f"predicted by the {name}")
         axes.set_ylabel(f"true {shortened(score_name, 36)}")
 
-    return draw(f"scatter-{name}", f"{score_name}: true against predicted by the {who}, {len(rows)} videos", paint)
+    return draw(key, f"{score_name}: true against predicted by the {name}, {len(rows)} videos", paint)
 
 
-def level_errors(groups: Sequence[Group], markers: Mapping[str, Marker]) -> Markup | None:
+def level_errors(key: str, groups: Sequence[Group], markers: Mapping[str, Marker]) -> Markup | None:
     """Mean error of the student by level, one line per codec; None where no codec has two numeric levels."""
     lines: dict[str, list[Group]] = {}
     for group in groups:
@@ -106,10 +110,10 @@ def level_errors(groups: Sequence[Group], markers: Mapping[str, Marker]) -> Mark
         axes.set_xlabel("level (each codec's own scale)")
         axes.set_ylabel("mean of predicted − true")
 
-    return draw("level-errors", f"Mean error by level for {', '.join(lines)}", paint)
+    return draw(key, f"Mean error by level for {', '.join(lines)}", paint)
 
 
-def calibration(bins: Sequence[Bin], score_name: str) -> Markup:
+def calibration(key: str, bins: Sequence[Bin], score_name: str) -> Markup:
     """Mean true score against mean predicted score of videos with alike predictions; the line is equality."""
 
     def paint(axes: Any) -> None:
@@ -123,7 +127,7 @@ def calibration(bins: Sequence[Bin], score_name: str) -> Markup:
         axes.set_ylabel(f"mean true {shortened(score_name, 30)}")
 
     described = "; ".join(f"{part.mean_prediction:.1f} predicted, {part.mean_mos:.1f} true" for part in bins)
-    return draw("calibration", f"Calibration: {described}", paint)
+    return draw(key, f"Calibration: {described}", paint)
 
 
 def rate_quality_contents(predictions: Sequence[Prediction]) -> tuple[list[str], int]:
@@ -149,12 +153,12 @@ def rate_quality_contents(predictions: Sequence[Prediction]) -> tuple[list[str],
 
 
 def rate_quality(
-    index: int, predictions: Sequence[Prediction], markers: Mapping[str, Marker], limits: tuple[float, float]
+    key: str, predictions: Sequence[Prediction], markers: Mapping[str, Marker], limits: tuple[float, float]
 ) -> Markup:
     """One content's scores over the level: true (filled, solid) and predicted by the student (hollow, dashed).
 
     Args:
-        index: of the content, for the figure's name.
+        key: of the figure, unique on the page.
         predictions: the content's videos.
         markers: from `codec_markers`.
         limits: of the score axis, shared by all contents so that they compare.
@@ -175,7 +179,7 @@ def rate_quality(
         axes.set_xlabel("level")
 
     described = f"{predictions[0].content}: true and predicted score over the level, {len(predictions)} videos"
-    return draw(f"rate-{index}", described, paint, width_inches=3.1, height_inches=2.2)
+    return draw(key, described, paint, width_inches=3.1, height_inches=2.2)
 
 
 def score_limits(predictions: Sequence[Prediction]) -> tuple[float, float]:

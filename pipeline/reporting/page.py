@@ -13,6 +13,7 @@ from pipeline.reporting.run import Prediction, Run, Table, load_run
 from pipeline.reporting.svg import Marker
 
 _HERE = Path(__file__).parent
+_STUDENT_KEYS = ("student", "options", "target_dim", "clip_shape", "provenance")
 _MAX_TABLE_ROWS = 200
 _METRICS = (
     ("krcc", "KRCC", 3),
@@ -62,9 +63,8 @@ def render_page(run: Run, settings: ReportSettings, revision: str | None) -> str
         "num_videos": len(run.predictions),
         "paragraph": summary.paragraph(run),
         "big_numbers": summary.big_numbers(run),
-        "codec_legend": {codec: look.swatch for codec, look in markers.items()},
+        "datasets": [_dataset_part(run, *numbered, markers) for numbered in enumerate(run.datasets)],
         **_comparison_parts(run),
-        **_score_parts(run, markers),
         **_worst_parts(run, settings.worst),
         **_training_parts(run),
         **_cost_parts(run),
@@ -72,7 +72,7 @@ def render_page(run: Run, settings: ReportSettings, revision: str | None) -> str
         "versions": identity.versions(),
         "digests": identity.digests(run),
         "fingerprint": identity.teacher_fingerprint(run),
-        "student_settings": identity.flattened({key: run.student[key] for key in run.student if key != "calibrations"}),
+        "student_settings": identity.flattened({key: run.student[key] for key in _STUDENT_KEYS if key in run.student}),
     }
     return environment.get_template("page.html.j2").render(parts)
 
@@ -85,51 +85,67 @@ def _comparison_parts(run: Run) -> dict[str, Any]:
             titles[name],
             summary.decimal(scores.get("srcc")),
             summary.interval(scores),
+            *([summary.difference(run.differences.get(name))] if run.differences else []),
             *(summary.decimal(scores.get(key), digits) for key, _, digits in _METRICS),
         ]
         for name, scores in metrics.items()
     ]
+    lead = ["student’s lead"] if run.differences else []
     return {
         "comparison_figure": figures.comparison(metrics, titles),
-        "metric_header": ["predictor", "SRCC", "95 % interval", *(name for _, name, _ in _METRICS)],
+        "metric_header": ["predictor", "SRCC", "95 % interval", *lead, *(name for _, name, _ in _METRICS)],
         "metric_rows": rows,
+        "has_lead": bool(run.differences),
         "study_table": _shown(run.comparison),
     }
 
 
-def _score_parts(run: Run, markers: dict[str, Marker]) -> dict[str, Any]:
-    predictions = run.predictions
-    with_teacher = [row for row in predictions if row.teacher is not None]
+def _dataset_part(run: Run, index: int, dataset: str, markers: dict[str, Marker]) -> dict[str, Any]:
+    """Everything about one data set's scores; data sets share no scale, so they share no axes."""
+    predictions = [row for row in run.predictions if row.dataset == dataset]
+    score_name = run.score_name_of(dataset)
     levels = breakdown.by_level(predictions)
     contents, num_contents = figures.rate_quality_contents(predictions)
     limits = figures.score_limits(predictions)
     by_content: dict[str, list[Prediction]] = {}
     for row in predictions:
         by_content.setdefault(row.content, []).append(row)
+    found = breakdown.codecs_of(predictions)
+    has_teacher = any(row.teacher is not None for row in predictions)
     return {
-        "student_scatter": figures.scatter("student", "student", predictions, markers, run.score_name),
+        "dataset": dataset,
+        "score_name": score_name,
+        "codec_legend": {codec: look.swatch for codec, look in markers.items() if codec in found},
+        "student_scatter": figures.scatter(f"student-{index}", "student", predictions, markers, score_name),
         "teacher_scatter": (
-            figures.scatter("teacher", "teacher", with_teacher, markers, run.score_name) if with_teacher else None
+            figures.scatter(f"teacher-{index}", "teacher", predictions, markers, score_name) if has_teacher else None
         ),
         "codec_groups": breakdown.by_codec(predictions),
         "level_groups": levels,
-        "level_figure": figures.level_errors(levels, markers),
+        "level_figure": figures.level_errors(f"levels-{index}", levels, markers),
         "rate_figures": {
-            content: figures.rate_quality(index, by_content[content], markers, limits)
-            for index, content in enumerate(contents)
+            content: figures.rate_quality(f"rate-{index}-{place}", by_content[content], markers, limits)
+            for place, content in enumerate(contents)
         },
         "num_contents": num_contents,
-        "calibration_figure": figures.calibration(breakdown.reliability(predictions), run.score_name),
-        "calibrations": {
-            name: identity.flattened(values) for name, values in _mapping(run.student.get("calibrations")).items()
-        },
+        "calibration_figure": figures.calibration(
+            f"calibrated-{index}", breakdown.reliability(predictions), score_name
+        ),
+        "calibration": _calibration(run, dataset),
     }
+
+
+def _calibration(run: Run, dataset: str) -> dict[str, str]:
+    """The parameters of the data set's stored calibration; of the only one where the data set is not known."""
+    stored = _mapping(run.student.get("calibrations"))
+    chosen = stored.get(dataset) or (next(iter(stored.values())) if not dataset and len(stored) == 1 else None)
+    return identity.flattened(_mapping(chosen))
 
 
 def _worst_parts(run: Run, count: int) -> dict[str, Any]:
     view_set = frames.view_set_to_show(run.clips) if run.clips is not None else None
     rows = []
-    for row in breakdown.worst(run.predictions, count):
+    for row in breakdown.worst(run.predictions, count, run.scale_length):
         strip = frames.strip_of(run.clips, view_set, row.video_id) if run.clips is not None and view_set else None
         rows.append({"row": row, "strip": strip})
     policy = frames.policy_of(run.clips, view_set) if run.clips is not None and view_set else None

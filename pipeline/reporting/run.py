@@ -18,6 +18,7 @@ import numpy as np
 from cache import Store, open_store
 from pipeline.errors import PipelineError
 from pipeline.manifest import Label, ScoreScale, Video, read_labels, read_scales, read_videos
+from pipeline.metrics import Interval
 
 Scores = Mapping[str, float | None]
 STAGES = ("prepare", "render", "adapt", "extract", "distill", "evaluate")
@@ -86,7 +87,8 @@ class Run:
     """All that the page is made from.
 
     Attributes:
-        metrics: predictor → metric → value, from ``results/evaluate/metrics.json``.
+        metrics: predictor → metric → value, from ``results/evaluate/metrics.json``; means over the data sets.
+        differences: predictor → SRCC of the student minus its SRCC, with the bounds of the paired 95 % interval.
         predictions: the test split, ordered by ``video_id``.
         scales: data set → its score's name and range; empty when ``dataset.json`` is absent.
         curves: ``adapt`` and ``distill`` → their training curves, where there are any.
@@ -102,6 +104,7 @@ class Run:
 
     metrics: dict[str, Scores]
     predictions: list[Prediction]
+    differences: dict[str, Interval] = field(default_factory=dict)
     scales: dict[str, ScoreScale] = field(default_factory=dict)
     curves: dict[str, Table] = field(default_factory=dict)
     stage_metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -114,11 +117,29 @@ class Run:
     targets: Store | None = None
 
     @property
+    def datasets(self) -> list[str]:
+        """The data sets of the test split, sorted; one empty name where ``videos.csv`` is absent."""
+        return sorted({prediction.dataset for prediction in self.predictions})
+
+    @property
     def score_name(self) -> str:
-        """What the scores are called, as ``dataset.json`` says it for the data sets of the test split."""
-        used = {prediction.dataset for prediction in self.predictions}
-        named = [scale.score_name for name, scale in self.scales.items() if name in used or "" in used]
-        return " / ".join(dict.fromkeys(named)) or "MOS"
+        """What the scores of the test split are called; several names are joined."""
+        return " / ".join(dict.fromkeys(map(self.score_name_of, self.datasets)))
+
+    def score_name_of(self, dataset: str) -> str:
+        """What a data set's scores are called, as ``dataset.json`` says it."""
+        scale = self._scale(dataset)
+        return scale.score_name if scale else "MOS"
+
+    def scale_length(self, dataset: str) -> float:
+        """From the worst to the best score of a data set's scale; 1 where the scale is not known."""
+        scale = self._scale(dataset)
+        return (scale.high - scale.low) or 1.0 if scale else 1.0
+
+    def _scale(self, dataset: str) -> ScoreScale | None:
+        if dataset in self.scales:
+            return self.scales[dataset]
+        return next(iter(self.scales.values())) if not dataset and len(self.scales) == 1 else None
 
 
 def load_run(root: Path) -> Run:
@@ -141,6 +162,7 @@ def load_run(root: Path) -> Run:
     return Run(
         metrics=_read_metrics(results / "evaluate" / "metrics.json"),
         predictions=_read_predictions(results / "evaluate" / "predictions.csv", data),
+        differences=_read_differences(results / "evaluate" / "differences.csv"),
         scales=read_scales(scales_path) if scales_path.exists() else {},
         curves={stage: table for stage, table in found.items() if table is not None and table.rows},
         stage_metrics={stage: values for stage, values in metrics.items() if values},
@@ -182,6 +204,7 @@ def _read_metrics(path: Path) -> dict[str, Scores]:
 
 
 def _read_table(path: Path) -> Table | None:
+    """The table in a CSV file; None when the file is absent or empty, as a stage leaves it that had no row to write."""
     if not path.exists():
         return None
     try:
@@ -189,7 +212,7 @@ def _read_table(path: Path) -> Table | None:
     except (OSError, ValueError, csv.Error) as error:
         raise ReportError(f"cannot read {path}: {error}; run the stage that writes it again") from None
     if not lines:
-        raise ReportError(f"{path} is empty; expected a header")
+        return None
     header, rows = lines[0], lines[1:]
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
@@ -200,7 +223,7 @@ def _read_table(path: Path) -> Table | None:
 def _read_predictions(path: Path, data: Path) -> list[Prediction]:
     table = _read_table(path)
     if table is None:
-        raise ReportError(f"{path} is missing; run the stage evaluate first")
+        raise ReportError(f"{path} is missing or empty; run the stage evaluate first")
     if table.header[: len(_PREDICTION_COLUMNS)] != _PREDICTION_COLUMNS:
         raise ReportError(f"{path}: got the header {','.join(table.header)}; expected {','.join(_PREDICTION_COLUMNS)}")
     if not table.rows:
@@ -214,6 +237,20 @@ def _read_predictions(path: Path, data: Path) -> list[Prediction]:
             raise ReportError(f"{where}: labels.csv lacks the video {row[0]!r}; run the stage evaluate again")
         predictions.append(_prediction(row, labels, videos, where))
     return sorted(predictions, key=lambda prediction: prediction.video_id)
+
+
+def _read_differences(path: Path) -> dict[str, Interval]:
+    table = _read_table(path)
+    if table is None:
+        return {}
+    columns = ("predictor", "srcc_difference", "low", "high")
+    if table.header != columns:
+        raise ReportError(f"{path}: got the header {','.join(table.header)}; expected {','.join(columns)}")
+    differences = {}
+    for number, (name, *texts) in enumerate(table.rows, start=2):
+        value, low, high = (_number(text, f"{path}, row {number}, {name}") for text in texts)
+        differences[name] = Interval(value=value, low=low, high=high)
+    return differences
 
 
 def _by_id(rows: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.metrics import Interval
 from pipeline.reporting.run import Run, Scores
 
 TITLES = {
@@ -51,6 +52,14 @@ def interval(scores: Scores, digits: int = 3) -> str:
     """The bounds of the SRCC in words; empty where unknown."""
     low, high = scores.get("srcc_low"), scores.get("srcc_high")
     return "" if low is None or high is None else f"{decimal(low, digits)} to {decimal(high, digits)}"
+
+
+def difference(lead: Interval | None) -> str:
+    """A paired difference with its bounds in words; an en dash where there is none."""
+    if lead is None:
+        return "–"
+    sign = "+" if lead.value > 0.0 else ""
+    return f"{sign}{decimal(lead.value)} ({decimal(lead.low)} to {decimal(lead.high)})"
 
 
 def amount(value: float) -> str:
@@ -110,7 +119,7 @@ def paragraph(run: Run) -> str:
     if trivial.get("srcc") is not None:
         text.append(
             f"Knowing nothing but the encoder’s CRF and codec gives {_with_interval(trivial)}: "
-            f"{_verdict(student, trivial)}."
+            f"{_verdict(student, trivial, run.differences.get('crf_codec'))}."
         )
     return " ".join(text)
 
@@ -124,14 +133,18 @@ def _with_interval(scores: Scores) -> str:
     return decimal(scores.get("srcc"), 2) + (f" (95\N{NO-BREAK SPACE}% interval {bounds})" if bounds else "")
 
 
-def _verdict(student: Scores, other: Scores) -> str:
-    """Compares two predictors by their intervals, which is cautious: paired differences would be sharper."""
-    low, high = student.get("srcc_low"), student.get("srcc_high")
-    other_low, other_high = other.get("srcc_low"), other.get("srcc_high")
-    if low is None or high is None or other_low is None or other_high is None:
+def _verdict(student: Scores, other: Scores, lead: Interval | None) -> str:
+    """Compares two predictors by their paired difference, or else, more cautiously, by their intervals."""
+    bounds = [scores.get(f"srcc_{end}") for scores in (student, other) for end in ("low", "high")]
+    known = [bound for bound in bounds if bound is not None]
+    if lead is not None:
+        low, high = lead.low, lead.high
+    elif len(known) == 4:
+        low, high = known[0] - known[3], known[1] - known[2]
+    else:
         return "without intervals the two cannot be told apart"
-    if low > other_high:
+    if low > 0.0:
         return "the student sees more than that"
-    if high < other_low:
-        return "on this data that is the better predictor, so the score proves little here"
-    return "the intervals overlap, so this test split does not tell the two apart"
+    if high < 0.0:
+        return "on this data that is the better predictor, so the student’s score alone proves little"
+    return "on this test split the two cannot be told apart"

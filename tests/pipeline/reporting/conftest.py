@@ -103,6 +103,11 @@ def _write_results(results: Path) -> None:
         for name, value in names.items()
     }
     write_json(results / "evaluate" / "metrics.json", scores)
+    _write_csv(
+        results / "evaluate" / "differences.csv",
+        ["predictor", "srcc_difference", "low", "high"],
+        [[name, repr(0.86 - value), repr(0.8 - value), repr(0.9 - value)] for name, value in names.items() if value],
+    )
     write_json(
         results / "distill" / "metrics.json",
         {"parameters": 1234567, "flops": 2.5e9, "best_epoch": 17, "clip_seconds": 0.0123},
@@ -131,7 +136,7 @@ def _write_student(folder: Path) -> None:
 
 def _write_stores(data: Path, names: list[str], size: int) -> None:
     shape = (4, size, size, 3)
-    clips = ArraySpec("main", "uint8", shape, ("t", "h", "w", "c"), {"policy": "fragments", "version": 1})
+    clips = ArraySpec("main", "uint8", shape, ("t", "h", "w", "c"), {"view": {"policy": "fragments"}, "version": 1})
     units = [Unit(name, name.encode().hex(), name.encode().hex(), 1) for name in names]
 
     def pixels(jobs):

@@ -6,9 +6,16 @@ from pipeline.reporting import breakdown
 from pipeline.reporting.run import Prediction
 
 
-def prediction(name, mos, student, *, codec="h264", level="", content="c"):
+def prediction(name, mos, student, *, codec="h264", level="", content="c", dataset="d"):
     return Prediction(
-        video_id=name, mos=mos, student=student, teacher=None, codec=codec, level=level, content=content, dataset="d"
+        video_id=name,
+        mos=mos,
+        student=student,
+        teacher=None,
+        codec=codec,
+        level=level,
+        content=content,
+        dataset=dataset,
     )
 
 
@@ -73,6 +80,13 @@ def test_worst_is_by_absolute_error_then_name():
     rows = [prediction("b", 50, 40), prediction("a", 50, 60), prediction("c", 50, 51)]
     assert [row.video_id for row in breakdown.worst(rows, 2)] == ["a", "b"]
     assert breakdown.worst(rows, 0) == []
+
+
+def test_worst_compares_errors_as_shares_of_their_scales():
+    rows = [prediction("a", 50, 60), prediction("b", 2, 4, dataset="five points")]
+    assert [row.video_id for row in breakdown.worst(rows, 2)] == ["a", "b"]
+    lengths = {"d": 100.0, "five points": 4.0}
+    assert [row.video_id for row in breakdown.worst(rows, 2, lengths.__getitem__)] == ["b", "a"]
 
 
 def test_the_drawn_logistic_is_that_of_the_metrics():

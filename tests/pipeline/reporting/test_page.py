@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -173,6 +174,25 @@ def test_studies_are_shown_when_they_are_there(run_root, rendered):
     assert "qmamba" in text
     assert "0.7712" in text
     assert "12.3 M" in text
+
+
+def test_data_sets_with_scales_of_their_own_share_no_axes(run_root, rendered, rewrite):
+    rewrite(
+        run_root / "data" / "videos.csv",
+        lambda text: "".join(
+            line.replace(",embedded,", ",konvid,") if line.startswith("content-01") else line
+            for line in text.splitlines(keepends=True)
+        ),
+    )
+    konvid = {"score_name": "MOS (5 points)", "low": 1, "high": 5, "published_direction": "higher_is_better"}
+    rewrite(run_root / "data" / "dataset.json", lambda text: json.dumps(json.loads(text) | {"konvid": konvid}))
+    page = Page(rendered())
+    text = " ".join(page.text)
+    assert "konvid: MOS (5 points)" in text
+    assert "true MOS (5 points)" in text
+    assert "the mean over the 2 data sets" in text
+    assert len(page.values("id")) == len(set(page.values("id")))
+    assert text.index("content-01_") < text.index("content-00_")
 
 
 @pytest.mark.parametrize("rows", [1, 3])

@@ -39,7 +39,7 @@ def test_only_the_evaluation_is_needed(run_root):
 @pytest.mark.parametrize("name", ["metrics.json", "predictions.csv"])
 def test_a_missing_evaluation_says_what_to_run(run_root, name):
     (run_root / "results" / "evaluate" / name).unlink()
-    with pytest.raises(ReportError, match=rf"{name} is missing; run the stage evaluate first"):
+    with pytest.raises(ReportError, match=rf"{name} is missing.*; run the stage evaluate first"):
         load_run(run_root)
 
 
@@ -49,7 +49,8 @@ def test_a_missing_evaluation_says_what_to_run(run_root, name):
         ("evaluate/metrics.json", "{", "cannot read .*metrics.json"),
         ("evaluate/metrics.json", "[]", "got list; expected one JSON object"),
         ("evaluate/metrics.json", '{"teacher": {"srcc": 1}}', "student.srcc is missing; it has teacher"),
-        ("evaluate/predictions.csv", "", "is empty"),
+        ("evaluate/predictions.csv", "", "is missing or empty; run the stage evaluate first"),
+        ("evaluate/differences.csv", "a,b\n", "expected predictor,srcc_difference,low,high"),
         ("evaluate/predictions.csv", "a,b\n1,2\n", "got the header a,b; expected video_id,mos,teacher,student"),
         ("evaluate/predictions.csv", "video_id,mos,teacher,student\n", "the test split is empty"),
         ("evaluate/predictions.csv", "video_id,mos,teacher,student\nx,1,2,3\n", "labels.csv lacks the video 'x'"),
@@ -60,7 +61,7 @@ def test_a_missing_evaluation_says_what_to_run(run_root, name):
         ),
         ("evaluate/predictions.csv", "video_id,mos,teacher,student\na,1\n", "row 2: got 2 columns; expected 4"),
         ("render/timing.json", '{"seconds": "long"}', "got seconds = 'long'; expected a number"),
-        ("few_labels/curve.csv", "", "curve.csv is empty; expected a header"),
+        ("few_labels/curve.csv", "a,b\n1\n", "curve.csv, row 2: got 1 columns; expected 2"),
     ],
 )
 def test_a_malformed_file_is_refused(run_root, name, text, message):
@@ -75,6 +76,12 @@ def test_a_malformed_manifest_is_refused(run_root):
     (run_root / "data" / "labels.csv").write_text("nonsense\n", encoding="utf-8")
     with pytest.raises(ManifestError, match="got the header"):
         load_run(run_root)
+
+
+def test_an_empty_table_is_no_table(run_root):
+    """A teacher that is passed through has no epochs, so its curves are an empty file."""
+    (run_root / "results" / "adapt" / "curves.csv").write_text("", encoding="utf-8")
+    assert list(load_run(run_root).curves) == ["distill"]
 
 
 def test_a_teacher_without_scores_is_none(run_root):

@@ -1,7 +1,9 @@
 import math
+from dataclasses import replace
 
 import pytest
 
+from pipeline.metrics import Interval
 from pipeline.reporting import summary
 from pipeline.reporting.run import Prediction, Run
 
@@ -19,13 +21,20 @@ def run_with(student, crf_codec, **others):
     ("student", "verdict"),
     [
         ((0.9, 0.85, 0.95), "the student sees more than that"),
-        ((0.72, 0.62, 0.82), "the intervals overlap"),
-        ((0.5, 0.4, 0.6), "the better predictor, so the score proves little here"),
+        ((0.72, 0.62, 0.82), "on this test split the two cannot be told apart"),
+        ((0.5, 0.4, 0.6), "the better predictor, so the student’s score alone proves little"),
         ((0.5, None, None), "without intervals"),
     ],
 )
 def test_nothing_is_claimed_that_the_intervals_do_not_part(student, verdict):
     assert verdict in summary.paragraph(run_with(student, (0.7, 0.65, 0.75)))
+
+
+def test_a_paired_difference_tells_more_than_overlapping_intervals():
+    run = run_with((0.72, 0.62, 0.82), (0.7, 0.65, 0.75))
+    paired = replace(run, differences={"crf_codec": Interval(value=0.02, low=0.01, high=0.03)})
+    assert "the student sees more than that" in summary.paragraph(paired)
+    assert summary.difference(paired.differences["crf_codec"]) == "+0.020 (0.010 to 0.030)"
 
 
 def test_paragraph_names_counts_score_and_interval():
