@@ -131,12 +131,13 @@ def initial_teacher(settings: AdaptSettings) -> InternVideo2:
         model = load_checkpoint(source, _with_head(config, 1))
     else:
         return load_checkpoint(source, config if config.num_classes else None)
-    if model.head is None:
+    head = model.head
+    if not isinstance(head, torch.nn.Linear):
         raise AdaptationError(f"{settings.teacher} has no head to train")
-    torch.nn.init.trunc_normal_(model.head.weight, std=0.02)
+    torch.nn.init.trunc_normal_(head.weight, std=0.02)
     with torch.no_grad():
-        model.head.weight.mul_(settings.head_init_scale)
-        model.head.bias.fill_(0.5)
+        head.weight.mul_(settings.head_init_scale)
+        head.bias.fill_(0.5)
     return model
 
 

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from cache import (
     build_store,
     open_store,
 )
+from cache.dvc_source import last_committed
 from pipeline.adaptation import DESCRIPTION
 from pipeline.errors import PipelineError
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
@@ -42,6 +42,7 @@ from pipeline.params import ExtractSettings, RuntimeSettings
 from pipeline.preparation import file_digest
 from pipeline.progress import track
 from pipeline.records import write_json
+from pipeline.workers import Limits, Lost, make_workers
 
 VERSION = 1
 """Raised whenever code changes that shapes the value of a target; tests/pipeline/test_versions.py asks for it."""
@@ -50,6 +51,7 @@ BATCH_RULE = "one batch per video: all its views, in order"
 CLIP_DIGEST = "clip_digest"
 """Text column of the target store: the SHA-256 of the pixels that the teacher saw, row by row."""
 LIVE_COUNTS = Path(".teachonce/last_extract.json")
+_UNIT_SECONDS = 3600.0
 
 
 class TeacherError(PipelineError):
@@ -272,7 +274,7 @@ def extract(plan: Plan, targets: Path, runtime: RuntimeSettings) -> dict[str, An
             columns=[CLIP_DIGEST],
             compute=lambda jobs: _compute(plan, jobs, runtime),
             pool=Pool.locate(),
-            adopt=[committed_stores(targets)],
+            adopt=[last_committed(targets)],
             max_failed=plan.settings.max_failed,
             metadata={"teacher": load_description(plan.teacher), "clips_digest": store.digest()},
         )
@@ -320,13 +322,44 @@ def _seconds_per_unit(plan: Plan, unit: Unit, specs: Sequence[ArraySpec]) -> flo
 
 
 def _compute(plan: Plan, jobs: Sequence[Job], runtime: RuntimeSettings) -> Iterator[tuple[Job, Rows | Failed]]:
-    """Sends the jobs to as many workers as the device has use for; one process feeds one GPU."""
-    on_cpu = resolve_device(plan.device).type == "cpu"
-    workers = runtime.workers if on_cpu else 1
+    """Computes the jobs in worker processes, or in this one where there is one worker or one GPU to feed."""
+    identity = _identity(plan)
     with track("extract: teacher forward", len(jobs)) as advance:
-        for job, result in run_on_workers(partial(Extractor, plan), jobs, workers=workers, scheduler=runtime.scheduler):
+        on_gpu = resolve_device(plan.device).type != "cpu"
+        if runtime.scheduler is None and (on_gpu or runtime.workers == 1):
+            results: Iterator[tuple[int, Rows | Failed | Lost]] = enumerate(map(Extractor(plan), jobs))
+        else:
+            limits = Limits(seconds=_UNIT_SECONDS, threads=plan.settings.threads)
+            workers = make_workers(runtime.scheduler, num_workers=runtime.workers, limits=limits)
+            results = workers.map(_extract_one, [_Task(plan, identity, job) for job in jobs])
+        for index, result in results:
             advance()
-            yield job, result
+            yield jobs[index], Failed(f"teacher: {result.reason}") if isinstance(result, Lost) else result
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is sent to a worker process; a worker keeps its teacher while ``identity`` stays the same."""
+
+    plan: Plan
+    identity: str
+    job: Job
+
+
+_kept: dict[str, Extractor] = {}
+
+
+def _extract_one(task: _Task) -> Rows | Failed:
+    if task.identity not in _kept:
+        _kept.clear()
+        _kept[task.identity] = Extractor(task.plan)
+    return _kept[task.identity](task.job)
+
+
+def _identity(plan: Plan) -> str:
+    """Tells one plan, with what its paths hold at this moment, from another."""
+    weights, clips = file_digest(plan.teacher / "model.safetensors"), open_store(plan.clips).digest()
+    return f"{weights} {clips} {plan.device} {plan.settings.model_dump_json()}"
 
 
 def _leave_counts(report: BuildReport) -> None:
