@@ -184,7 +184,9 @@ def _shown(table: Table | None) -> dict[str, Any] | None:
     if table is None or not table.rows:
         return None
     rows = [list(map(_cell, row)) for row in table.rows[:_MAX_TABLE_ROWS]]
-    return {"header": [name.replace("_", " ") for name in table.header], "rows": rows, "num_rows": len(table.rows)}
+    names = {name: name.replace("_", " ") for name in table.header}
+    words = [names[name] for name in table.header if table.numbers(name) is None]
+    return {"header": list(names.values()), "words": words, "rows": rows, "num_rows": len(table.rows)}
 
 
 def _cell(text: str) -> str:
@@ -192,7 +194,8 @@ def _cell(text: str) -> str:
         value = float(text)
     except ValueError:
         return text
-    return text.replace("-", "−") if len(text) <= 7 else summary.amount(value).replace("-", "−")
+    short = len(text) <= 7 and abs(value) < 1e4
+    return (text if short else summary.amount(value)).replace("-", "−")
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -214,6 +214,8 @@ def _read_table(path: Path) -> Table | None:
     if not lines:
         return None
     header, rows = lines[0], lines[1:]
+    if len(set(header)) < len(header):
+        raise ReportError(f"{path}: a column name stands twice in {','.join(header)}")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise ReportError(f"{path}, row {number}: got {len(row)} columns; expected {len(header)}")

@@ -106,7 +106,11 @@ def _write_results(results: Path) -> None:
     _write_csv(
         results / "evaluate" / "differences.csv",
         ["predictor", "srcc_difference", "low", "high"],
-        [[name, repr(0.86 - value), repr(0.8 - value), repr(0.9 - value)] for name, value in names.items() if value],
+        [
+            [name, repr(0.86 - value), repr(0.8 - value), repr(0.9 - value)]
+            for name, value in names.items()
+            if 0.0 < value != 0.86
+        ],
     )
     write_json(
         results / "distill" / "metrics.json",

@@ -61,6 +61,7 @@ def test_a_missing_evaluation_says_what_to_run(run_root, name):
         ),
         ("evaluate/predictions.csv", "video_id,mos,teacher,student\na,1\n", "row 2: got 2 columns; expected 4"),
         ("render/timing.json", '{"seconds": "long"}', "got seconds = 'long'; expected a number"),
+        ("comparison/table.csv", "a,a\n1,2\n", "a column name stands twice in a,a"),
         ("few_labels/curve.csv", "a,b\n1\n", "curve.csv, row 2: got 1 columns; expected 2"),
     ],
 )
