@@ -11,16 +11,17 @@ from pipeline.models.internvideo2.config import VARIANTS, InternVideo2Config
 from pipeline.models.internvideo2.reading import CheckpointError
 
 _FRAME_COUNTS = (8, 4, 16)  # of official files, the commonest first
+_OFFICIAL_SIDE = 16  # 224 px in patches of 14
 _MAX_TOKENS = 2**17
 
 
 def stored_grid(num_tokens: int, config: InternVideo2Config) -> tuple[int, int, int]:
     """Tells the grid of a stored joint position embedding from its length.
 
-    The configuration's frame size is taken as the file's where it divides the token count, which gives the stored
-    frames; else the first of 8, 4 and 16 steps that leaves a square. A frame size far below the file's divides it too
-    (64 sites of a 112 px model go into 8 x 256 exactly): where that would mean more steps than the model has, and a
-    number that no official file has, the configuration's own steps are tried before it is believed.
+    The configuration's sites per frame are taken as the file's where they divide the token count, which gives the
+    stored frames; else the first of 8, 4 and 16 frames that leaves a square. But twice or half an official file's
+    resolution divides its tokens too (8 x 256 = 2 x 1024 = 32 x 64), so before frames that no official file has are
+    believed, the 16 x 16 sites of the official files and the configuration's own frame count are tried.
 
     Args:
         num_tokens: position tokens without the cls row.
@@ -35,12 +36,15 @@ def stored_grid(num_tokens: int, config: InternVideo2Config) -> tuple[int, int, 
     if not 0 < num_tokens <= _MAX_TOKENS:
         raise CheckpointError(f"pos_embed: got {num_tokens} position tokens, expected 1 .. {_MAX_TOKENS}")
     time, rows, columns = config.grid
-    if num_tokens % (rows * columns) == 0:
-        stored_time = num_tokens // (rows * columns)
+    divides = num_tokens % (rows * columns) == 0
+    stored_time = num_tokens // (rows * columns)
+    if divides and stored_time in _FRAME_COUNTS:
+        return stored_time, rows, columns
+    if num_tokens in [count * _OFFICIAL_SIDE**2 for count in _FRAME_COUNTS]:
+        return num_tokens // _OFFICIAL_SIDE**2, _OFFICIAL_SIDE, _OFFICIAL_SIDE
+    if divides:
         side = _square_side(num_tokens, time)
-        if side is None or stored_time <= time or stored_time in _FRAME_COUNTS:
-            return stored_time, rows, columns
-        return time, side, side
+        return (time, side, side) if side is not None and stored_time > time else (stored_time, rows, columns)
     for candidate in _FRAME_COUNTS:
         side = _square_side(num_tokens, candidate)
         if side is not None:
