@@ -1,0 +1,210 @@
+"""The embedded default: procedural sources, real codecs, a full-reference score; needs no download.
+
+A ladder of the BVI-HD and Waterloo IVC 4K kind: contents by codecs by jittered CRF levels, sizes, presets, key-frame
+distances and frame rates mixed, some encodes made at a lower resolution and scaled back. The score is a stand-in for
+opinion scores and is called *pseudo-MOS (MS-SSIM)* wherever it is printed. Two thirds of the families, and every seed,
+are ones that the embedded teacher's pre-training never saw.
+
+Ref: Zhang et al., "BVI-HD" (2018); Li et al., "Waterloo IVC 4K" (2019), for the design of the ladder.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from pipeline.datasets import Entry
+from pipeline.errors import PipelineError, nearest
+from pipeline.manifest import ScoreScale
+from pipeline.params import Count, Fraction, Section
+from pipeline.synthesis import fullreference
+from pipeline.synthesis.encoding import CODECS, CONTAINERS, CRF_RANGES, PRESETS, Codec, Recipe, decode, encode, resized
+from pipeline.synthesis.planes import Shape, Video420
+from pipeline.synthesis.seeding import generator
+from pipeline.synthesis.sources import FAMILIES, HELD_OUT, render
+from pipeline.workers import Limits, LocalWorkers, Lost
+
+NAME = "embedded"
+SCALE = ScoreScale(score_name=fullreference.SCORE_NAME, low=0.0, high=100.0)
+
+_CONTENT_SECONDS = 1800.0
+_SCORED_FRAMES = 12
+_FPS = (24, 25, 30, 50)
+_GOPS = (8, 16, 32, 64)
+_LOW_RESOLUTIONS = (0.667, 0.5)
+_DELIVERY_CRF = {"h264": 10, "hevc": 10, "vp9": 10, "av1": 12}
+"""Nearly lossless: how an encode that was made at a lower resolution is stored after it was scaled back."""
+
+Even = Annotated[int, Field(ge=112, le=2160, multiple_of=2)]
+
+
+class EmbeddedError(PipelineError):
+    """A content of the embedded data set could not be made."""
+
+
+class Settings(Section):
+    """What is made; with the defaults about a minute on two processes."""
+
+    contents: Count = 96
+    encodes_per_content: Annotated[int, Field(ge=2, le=60)] = 6
+    num_frames: Annotated[int, Field(ge=8, le=600)] = 32
+    sizes: list[tuple[Even, Even]] = Field([(320, 180), (256, 144), (384, 216)], min_length=1)
+    """Width and height in px; a content has one of them."""
+    codecs: list[Codec] = Field(list(CODECS), min_length=1)
+    crf: dict[Codec, tuple[int, int]] = Field(dict(CRF_RANGES))
+    """Codec → lowest and highest CRF; each encode draws its own from its share of the range."""
+    low_resolution: Fraction = 0.35
+    """Share of the encodes made at two thirds or half of the size and scaled back."""
+    families: list[str] = Field([*HELD_OUT, "ground", "clouds", "text", "night"], min_length=1)
+    """Families of ``pipeline/synthesis/sources.py``, taken in turn."""
+    seed: int = 2026
+
+    @field_validator("sizes", mode="before")
+    @classmethod
+    def _pairs(cls, sizes: object) -> object:
+        return [tuple(size) if isinstance(size, list) else size for size in sizes] if isinstance(sizes, list) else sizes
+
+    @field_validator("crf", mode="before")
+    @classmethod
+    def _ranges(cls, ranges: object) -> object:
+        if not isinstance(ranges, dict):
+            return ranges
+        pairs = {codec: tuple(value) if isinstance(value, list) else value for codec, value in ranges.items()}
+        return {**CRF_RANGES, **pairs}
+
+    @field_validator("crf")
+    @classmethod
+    def _ordered(cls, ranges: dict[Codec, tuple[int, int]]) -> dict[Codec, tuple[int, int]]:
+        for codec, (low, high) in ranges.items():
+            if not 0 <= low < high <= 63:
+                raise ValueError(f"{codec} has {low} … {high}; give a lowest and a higher CRF within 0 … 63")
+        return ranges
+
+    @field_validator("families")
+    @classmethod
+    def _known(cls, families: list[str]) -> list[str]:
+        for family in families:
+            if family not in FAMILIES:
+                raise ValueError(f"{family!r} is unknown; known: {', '.join(FAMILIES)}{nearest(family, FAMILIES)}")
+        return families
+
+
+def scales(settings: Settings) -> dict[str, ScoreScale]:
+    """The scale of the scores, by data set."""
+    del settings
+    return {NAME: SCALE}
+
+
+def collect(
+    settings: Settings, data_root: Path, workers: int, progress: Callable[[int, int], None] | None = None
+) -> list[Entry]:
+    """Makes every video and scores it.
+
+    Args:
+        settings: what is made.
+        data_root: the videos go to ``videos/`` below it.
+        workers: processes; they change no byte.
+        progress: called with the contents done and their number.
+
+    Returns:
+        One entry per encode, ordered by ``video_id``.
+    """
+    folder = data_root / "videos"
+    folder.mkdir(parents=True, exist_ok=True)
+    entries: list[Entry] = []
+    tasks = [(settings, index, folder) for index in range(settings.contents)]
+    workers_here = LocalWorkers(workers, Limits(seconds=_CONTENT_SECONDS))
+    for done, (index, part) in enumerate(workers_here.map(_make_content, tasks), start=1):
+        if isinstance(part, Lost):
+            raise EmbeddedError(f"content {index} could not be made: {part.reason}; see prepare.options.embedded")
+        entries += part
+        if progress is not None:
+            progress(done, settings.contents)
+    entries.sort(key=lambda entry: entry.video_id)
+    _remove_older(folder, {Path(entry.path).name for entry in entries})
+    return entries
+
+
+def recipes(settings: Settings, index: int) -> list[Recipe]:
+    """The encodes of one content: codecs in turn, CRF from equal shares of the range, everything else at random."""
+    rng = generator(NAME, settings.seed, "recipes", index)
+    count = settings.encodes_per_content
+    order = rng.permutation(count)
+    first = int(rng.integers(len(settings.codecs)))
+    fps = int(rng.choice(_FPS))
+    made = []
+    for number in range(count):
+        codec = settings.codecs[(first + number) % len(settings.codecs)]
+        low, high = settings.crf[codec]
+        share = (order[number] + rng.random()) / count
+        made.append(
+            Recipe(
+                codec=codec,
+                crf=round(low + share * (high - low)),
+                preset=str(rng.choice(PRESETS[codec])),
+                gop=int(rng.choice(_GOPS)),
+                bframes=int(rng.integers(0, 4)),
+                scale=float(rng.choice(_LOW_RESOLUTIONS)) if rng.random() < settings.low_resolution else 1.0,
+                fps=fps,
+            )
+        )
+    return made
+
+
+def _make_content(task: tuple[Settings, int, Path]) -> list[Entry]:
+    """Makes one source and its encodes, in a worker process."""
+    settings, index, folder = task
+    rng = generator(NAME, settings.seed, "content", index)
+    family = settings.families[index % len(settings.families)]
+    width, height = settings.sizes[int(rng.integers(len(settings.sizes)))]
+    content = f"{index:03d}-{family}"
+    entries = []
+    source = render(family, (NAME, settings.seed, index), Shape(width, height, settings.num_frames))
+    for number, recipe in enumerate(recipes(settings, index)):
+        video_id = f"{content}-{number}-{recipe.codec}"
+        name = f"{video_id}.{CONTAINERS[recipe.codec]}"
+        file, distorted = _distort(source, recipe)
+        partial = folder / f".{name}.partial"
+        partial.write_bytes(file)
+        partial.replace(folder / name)
+        entries.append(
+            Entry(
+                video_id=video_id,
+                path=f"videos/{name}",
+                mos=round(_score(source, distorted), 4),
+                content=content,
+                codec=recipe.codec,
+                level=str(recipe.crf),
+                split=None,
+                dataset=NAME,
+            )
+        )
+    return entries
+
+
+def _distort(source: Video420, recipe: Recipe) -> tuple[bytes, Video420]:
+    """The file as it is delivered, at the source's size, and its frames."""
+    file = encode(source, recipe)
+    distorted = decode(file)
+    if recipe.scale != 1.0:
+        upscaled = resized(distorted, source.shape.width, source.shape.height)
+        file = encode(upscaled, replace(recipe, crf=_DELIVERY_CRF[recipe.codec], scale=1.0))
+        distorted = decode(file)
+    return file, distorted
+
+
+def _score(source: Video420, distorted: Video420) -> float:
+    frames = np.unique(np.linspace(0, source.shape.num_frames - 1, _SCORED_FRAMES).round().astype(int))
+    similarity = fullreference.ms_ssim(source.y[frames], distorted.y[frames])
+    return fullreference.score(fullreference.decibels(similarity))
+
+
+def _remove_older(folder: Path, current: set[str]) -> None:
+    """Deletes what an earlier run with other settings left, so that the folder holds this data set alone."""
+    suffixes = {f".{container}" for container in CONTAINERS.values()} | {".partial"}
+    for path in folder.iterdir():
+        if path.suffix in suffixes and path.name not in current:
+            path.unlink()

@@ -1,0 +1,85 @@
+import hashlib
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from pipeline.datasets import embedded
+from pipeline.params import SettingsError
+from pipeline.synthesis.encoding import CODECS, decode
+from pipeline.synthesis.sources import HELD_OUT
+
+SMALL = {"contents": 3, "encodes_per_content": 4, "num_frames": 8, "sizes": [[128, 112]]}
+
+
+def _digests(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def test_same_bytes_and_scores_for_any_number_of_workers(tmp_path):
+    settings = embedded.Settings.parse(SMALL, "here")
+    seen = []
+    one = embedded.collect(settings, tmp_path / "one", 1, lambda done, total: seen.append((done, total)))
+    two = embedded.collect(settings, tmp_path / "two", 2)
+    assert one == two
+    assert _digests(tmp_path / "one/videos") == _digests(tmp_path / "two/videos")
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert len(one) == 12
+    assert [entry.video_id for entry in one] == sorted({entry.video_id for entry in one})
+    for entry in one:
+        assert 0 <= entry.mos <= 100
+        assert entry.dataset == "embedded"
+        assert entry.split is None
+        video = decode(tmp_path / "one" / entry.path)
+        assert (video.shape.width, video.shape.height, video.shape.num_frames) == (128, 112, 8)
+
+
+def test_what_other_settings_left_behind_is_removed(tmp_path):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "older.mp4").write_bytes(b"x")
+    (folder / ".older.mkv.partial").write_bytes(b"x")
+    (folder / "notes.txt").write_text("kept")
+    settings = embedded.Settings.parse({**SMALL, "contents": 1, "codecs": ["h264"]}, "here")
+    entries = embedded.collect(settings, tmp_path, 1)
+    assert sorted(_digests(folder)) == sorted(["notes.txt", *(entry.path.split("/")[1] for entry in entries)])
+
+
+def test_the_ladder_mixes_codecs_and_spreads_crf():
+    settings = embedded.Settings()
+    recipes = [recipe for index in range(settings.contents) for recipe in embedded.recipes(settings, index)]
+    codecs = Counter(recipe.codec for recipe in recipes)
+    assert set(codecs) == set(CODECS)
+    assert max(codecs.values()) < 1.3 * min(codecs.values())
+    for codec in CODECS:
+        low, high = settings.crf[codec]
+        levels = np.array([recipe.crf for recipe in recipes if recipe.codec == codec])
+        assert low <= levels.min() < low + 3
+        assert high - 3 < levels.max() <= high
+    share = np.mean([recipe.scale < 1 for recipe in recipes])
+    assert share == pytest.approx(settings.low_resolution, abs=0.08)
+
+
+def test_most_families_are_unknown_to_the_pretraining():
+    families = embedded.Settings().families
+    assert sum(family in HELD_OUT for family in families) >= 2 / 3 * len(families)
+
+
+def test_scale_is_named_for_what_it_is():
+    scale = embedded.scales(embedded.Settings())["embedded"]
+    assert (scale.score_name, scale.low, scale.high) == ("pseudo-MOS (MS-SSIM)", 0.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"families": ["watr"]}, "did you mean 'water'"),
+        ({"content": 3}, "did you mean 'contents'"),
+        ({"codecs": ["h265"]}, "h264"),
+        ({"sizes": [[321, 180]]}, "multiple of 2"),
+        ({"crf": {"h264": [40, 20]}}, "lowest and a higher CRF"),
+    ],
+)
+def test_wrong_settings_are_explained(values, message):
+    with pytest.raises(SettingsError, match=message):
+        embedded.Settings.parse(values, "prepare.options.embedded")
