@@ -16,7 +16,7 @@ class PreprocessingError(PipelineError, ValueError):
 
 
 def uniform_indices(num_frames_of_video: int, wanted: int) -> np.ndarray:
-    """Chooses frames as the official fine-tuned evaluation does: the first third of each of ``wanted`` segments.
+    """Chooses frames as the official fine-tuned evaluation does: the middle of each of ``wanted`` segments.
 
     Args:
         num_frames_of_video: frames in the video, at least 1.
