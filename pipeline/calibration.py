@@ -15,7 +15,8 @@ from pipeline.errors import PipelineError
 _MARGIN = 0.25
 """How far, in lengths of the scale, the asymptotes may lie outside it."""
 _MIN_SLOPE = 0.05
-_MAX_SLOPE = 200.0
+_MAX_SLOPE = 4.0
+"""Per standard deviation of the scores; a steeper curve is a step, and calls everything either good or bad."""
 _MAX_EXPONENT = 20.0
 """Beyond it float64 hardly tells a logistic from its asymptote, so the curve goes on as its own tangent."""
 
@@ -100,7 +101,8 @@ def fit_calibration(
     def residuals(parameters: np.ndarray) -> np.ndarray:
         bottom, top, slope, offset = parameters
         z = slope * (x - centre) / spread + offset
-        return (scale_low + length * (bottom + (top - bottom) * special.expit(z)) - y) / length
+        curve = bottom + (top - bottom) * special.expit(z)
+        return np.asarray(curve - (y - scale_low) / length)
 
     fit = optimize.least_squares(
         residuals,

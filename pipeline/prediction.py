@@ -3,12 +3,13 @@
 Because the unit is fixed, a video's prediction does not depend on which other videos are scored beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from pipeline.aligned import AlignedData, VideoRows
+from pipeline.calibration import Calibration, CalibrationError, fit_calibration
 from pipeline.metrics import srcc
 from pipeline.progress import track
 from pipeline.students import StudentModel
@@ -46,18 +47,50 @@ def teacher_scores(data: AlignedData, entries: Sequence[VideoRows]) -> np.ndarra
     return np.array([logits[entry.rows].mean() for entry in entries])
 
 
-def calibrated(student: StudentModel, entries: Sequence[VideoRows], scores: np.ndarray) -> np.ndarray:
+def calibrated(calibrations: Mapping[str, Calibration], entries: Sequence[VideoRows], scores: np.ndarray) -> np.ndarray:
     """Raw scores on the scale of each video's own data set.
 
+    Args:
+        calibrations: data set → calibration.
+        entries: the videos.
+        scores: the raw score of each, shape ``(n,)``.
+
     Raises:
-        StudentError: the student has no calibration for one of the data sets.
+        CalibrationError: one of the data sets has no calibration.
     """
-    return np.array(
-        [
-            float(student.calibration(entry.video.dataset)(np.asarray(score)))
-            for entry, score in zip(entries, scores, strict=True)
-        ]
-    )
+    if unknown := sorted({entry.video.dataset for entry in entries} - calibrations.keys()):
+        raise CalibrationError(
+            f"no calibration for the data set {', '.join(unknown)}; give its validation split labelled videos"
+        )
+    values = [
+        calibrations[entry.video.dataset](np.asarray(score)) for entry, score in zip(entries, scores, strict=True)
+    ]
+    return np.array(values, dtype=np.float64)
+
+
+def fit_calibrations(entries: Sequence[VideoRows], scores: np.ndarray) -> dict[str, Calibration]:
+    """One calibration per data set.
+
+    Args:
+        entries: videos of the validation split whose score may be used.
+        scores: the raw score of each, shape ``(n,)``.
+
+    Raises:
+        CalibrationError: a data set has fewer than two of them.
+    """
+    calibrations = {}
+    for name in sorted({entry.video.dataset for entry in entries}):
+        rows = [row for row, entry in enumerate(entries) if entry.video.dataset == name]
+        scale = entries[rows[0]].scale
+        calibrations[name] = fit_calibration(
+            scores[rows],
+            np.array([entries[row].label.mos for row in rows], dtype=np.float64),
+            dataset=name,
+            score_name=scale.score_name,
+            scale_low=scale.low,
+            scale_high=scale.high,
+        )
+    return calibrations
 
 
 def mean_srcc(entries: Sequence[VideoRows], scores: np.ndarray) -> float:

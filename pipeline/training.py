@@ -21,7 +21,6 @@ from torch import Tensor
 
 from pipeline.aligned import AlignedData, DataPaths, VideoRows
 from pipeline.batches import drawn_row, prefetched
-from pipeline.calibration import fit_calibration
 from pipeline.errors import PipelineError
 from pipeline.losses import WeightedLosses, weighted_losses
 from pipeline.optimisation import (
@@ -34,7 +33,7 @@ from pipeline.optimisation import (
     set_learning_rate,
 )
 from pipeline.params import DistillSettings
-from pipeline.prediction import mean_srcc, predict_videos
+from pipeline.prediction import fit_calibrations, mean_srcc, predict_videos
 from pipeline.progress import track
 from pipeline.projection import with_projectors
 from pipeline.students import StudentModel, create_student
@@ -151,7 +150,9 @@ class _Run:
                     weights = (self._averaged or self._bare).student.state_dict()
                     self._best = {name: value.detach().cpu().clone() for name, value in weights.items()}
                 self._save()
-                advance(note=f"loss {row['loss']:.4f}, val SRCC {row['val_srcc']:.4f} (best: epoch {self.best_epoch})")
+                advance(
+                    note=f"loss {row['train_loss']:.4f}, val SRCC {row['val_srcc']:.4f} (best: epoch {self.best_epoch})"
+                )
 
     def finish(self) -> None:
         """Takes the best epoch's weights, calibrates on validation, and notes what the student was made from."""
@@ -159,20 +160,8 @@ class _Run:
         config = self.student.config
         labelled = self.data.split("val", labelled=True)
         scores = predict_videos(self.student, self.data, labelled, description="distill: calibrate")
-        calibrations, scales = {}, {}
-        for name in sorted({entry.video.dataset for entry in self.data.videos}):
-            members = [index for index, entry in enumerate(labelled) if entry.video.dataset == name]
-            scale = next(entry.scale for entry in self.data.videos if entry.video.dataset == name)
-            scales[name] = vars(scale)
-            calibrations[name] = fit_calibration(
-                scores[members],
-                np.array([float(labelled[index].label.mos or 0.0) for index in members]),
-                dataset=name,
-                score_name=scale.score_name,
-                scale_low=scale.low,
-                scale_high=scale.high,
-            ).as_dict()
-        config.calibrations, config.scales = calibrations, scales
+        config.calibrations = {name: fit.as_dict() for name, fit in fit_calibrations(labelled, scores).items()}
+        config.scales = {entry.video.dataset: vars(entry.scale) for entry in self.data.videos}
         config.view = dict(self.data.clips.fingerprint[self.settings.view_set])
         config.provenance = {"digests": self.data.digests(), "distill": self.settings.model_dump(mode="json")}
         self.student.cpu().eval()
@@ -236,9 +225,12 @@ class _Run:
             self.optimiser.step()
             if self._average:
                 self._average.update(self._bare)
-            for name, value in {"loss": float(total.detach()), **terms}.items():
+            for name, value in {
+                "train_loss": float(total.detach()),
+                **{f"{name}_loss": v for name, v in terms.items()},
+            }.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch.clips)
-            if not np.isfinite(sums["loss"]):
+            if not np.isfinite(sums["train_loss"]):
                 raise TrainingError(f"the loss became {float(total.detach())}; lower distill.learning_rate")
             done = time.perf_counter()
             self.step_times.add(loaded - start, done - loaded)

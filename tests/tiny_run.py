@@ -67,10 +67,12 @@ def embed(clips: np.ndarray) -> np.ndarray:
     pixels = clips.astype(np.float64) / 255
     statistics = np.stack([pixels.std((1, 2, 3, 4)), pixels.mean((1, 2, 3, 4)), *pixels.mean((1, 2, 3)).T], axis=1)
     weights = np.random.default_rng(7).normal(size=(statistics.shape[1], TARGET_DIM))
-    return np.tanh(4 * (statistics @ weights))
+    return np.tanh(statistics @ weights)
 
 
-def compute_by(function: Callable[[Unit], dict[str, np.ndarray]], columns: Mapping[str, Mapping[str, list[str]]]) -> Any:
+def compute_by(
+    function: Callable[[Unit], dict[str, np.ndarray]], columns: Mapping[str, Mapping[str, list[str]]]
+) -> Any:
     """A ``compute`` for `build_store`: arrays from ``function``, columns by video."""
 
     def compute(jobs: Sequence[Job]) -> Iterator[tuple[Job, Rows | Failed]]:
@@ -161,8 +163,9 @@ def write_targets(
     ]
 
     def targets_of(unit: Unit) -> dict[str, np.ndarray]:
-        embedding = embed(clips.read("main", clips.rows_of(unit.video_id))).astype(np.float32)
-        score = embedding[:, :1] * 0.3 + 0.5
+        pixels = clips.read("main", clips.rows_of(unit.video_id))
+        embedding = embed(pixels).astype(np.float32)
+        score = (pixels.std(axis=(1, 2, 3, 4)) / 80).astype(np.float32)[:, None]
         return {
             "embedding": embedding,
             "embedding_normed": embedding,

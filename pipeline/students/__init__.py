@@ -119,11 +119,15 @@ class StudentModel(PreTrainedModel):
         Raises:
             StudentError: the student has no calibration for it.
         """
-        known = self.config.calibrations or {}
+        known = self.calibrations()
         name = next(iter(known)) if dataset is None and len(known) == 1 else dataset
         if name not in known:
             raise StudentError(f"no calibration for the data set {dataset!r}; known: {', '.join(known) or 'none'}")
-        return Calibration(**known[name])
+        return known[name]
+
+    def calibrations(self) -> dict[str, Calibration]:
+        """Data set → calibration; empty before training."""
+        return {name: Calibration(**fit) for name, fit in (self.config.calibrations or {}).items()}
 
     def flops(self) -> int:
         """Floating-point operations of one clip's forward pass, a multiplication and an addition counted as two."""

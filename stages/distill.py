@@ -1,0 +1,34 @@
+"""Stage ``distill``: a student trained from clips, cached targets and labels; ``models/student/`` out. No teacher."""
+
+import shutil
+from pathlib import Path
+
+from pipeline.aligned import DataPaths
+from pipeline.cli import run_stage
+from pipeline.model_card import write_model_card
+from pipeline.params import load_params
+from pipeline.records import timed, write_json
+from pipeline.tables import write_rows
+from pipeline.training import distil
+
+STUDENT = Path("models/student")
+
+
+def main() -> None:
+    """Trains the selected student and calibrates it on the validation split."""
+    params = load_params()
+    with timed("distill") as results:
+        result = distil(params.distill, DataPaths(), device=params.runtime.device)
+        if not result.is_main_process:
+            return
+        shutil.rmtree(STUDENT, ignore_errors=True)
+        result.student.save_pretrained(STUDENT)
+        write_model_card(STUDENT, result.student, result.metrics)
+        write_rows(results / "curves.csv", result.curves)
+        write_rows(results / "step_time.csv", result.step_times.rows())
+        write_json(results / "metrics.json", result.metrics)
+        result.step_times.show()
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,25 @@
+"""Stage ``evaluate``: the test split scored once; metrics with intervals and a prediction per video out."""
+
+from pathlib import Path
+
+from pipeline.aligned import DataPaths
+from pipeline.cli import run_stage
+from pipeline.evaluation import baseline_rows, difference_rows, evaluate, prediction_rows
+from pipeline.params import load_params
+from pipeline.records import timed, write_json
+from pipeline.tables import write_rows
+
+
+def main() -> None:
+    """Scores student, teacher and baselines on the test split."""
+    params = load_params()
+    with timed("evaluate") as results:
+        evaluation = evaluate(params.evaluate, DataPaths(), Path("models/student"), device=params.runtime.device)
+        write_rows(results / "predictions.csv", prediction_rows(evaluation))
+        write_rows(results / "baselines.csv", baseline_rows(evaluation))
+        write_rows(results / "differences.csv", difference_rows(evaluation))
+        write_json(results / "metrics.json", evaluation.metrics)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,69 @@
+"""The homologous student: official sizes, its first values, and why it needs no projector."""
+
+import pytest
+import torch
+
+from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
+from pipeline.registry import find
+from pipeline.students import StudentConfig, StudentModel, create_student
+
+CLIP_SHAPE = (8, 224, 224, 3)
+
+
+@pytest.mark.parametrize(("variant", "parameters"), [("S14", 23_352_976), ("B14", 89_748_112), ("L14", 309_238_416)])
+def test_official_sizes_have_the_official_parameter_count(variant, parameters):
+    options = {"variant": variant, "tubelet_size": 1, "pool_num_heads": 16}
+    config = StudentConfig(student="internvideo2", options=options, target_dim=768, clip_shape=list(CLIP_SHAPE))
+    with torch.device("meta"):
+        student = StudentModel(config)
+    k400_head, one_output_head = 400 * (768 + 1), 768 + 1
+    assert student.num_parameters() == parameters - k400_head + one_output_head
+
+
+def test_embedding_is_as_wide_as_the_target():
+    options = {"embed_dim": 32, "depth": 1, "num_heads": 2, "pool_num_heads": 2}
+    student = create_student("internvideo2", options, target_dim=40, clip_shape=(4, 28, 28, 3))
+    output = student(torch.zeros(1, 4, 28, 28, 3, dtype=torch.uint8))
+    assert output.embedding.shape == (1, 40)
+    assert output.layers.shape == (1, 1, 32)
+    assert output.score.item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_checkpoint_gives_its_values_but_not_its_head(tmp_path):
+    options = {"embed_dim": 32, "depth": 1, "num_heads": 2, "pool_num_heads": 2, "tubelet_size": 2}
+    config = InternVideo2Config(
+        embed_dim=32,
+        depth=1,
+        num_heads=2,
+        mlp_ratio=4.0,
+        tubelet_size=2,
+        num_frames=4,
+        image_size=28,
+        layerscale_init=0.1,
+        pool_dim=40,
+        pool_num_heads=2,
+        num_classes=1,
+    )
+    torch.manual_seed(3)
+    teacherless = InternVideo2(config)
+    with torch.no_grad():
+        teacherless.head.bias.fill_(9.0)
+    path = tmp_path / "distilled.pth"
+    torch.save({"model": teacherless.state_dict()}, path)
+    options["checkpoint"] = str(path)
+    student = create_student("internvideo2", options, target_dim=40, clip_shape=(4, 28, 28, 3))
+    encoder = student.network.encoder
+    assert torch.equal(encoder.blocks[0].mlp.fc1.weight, teacherless.blocks[0].mlp.fc1.weight)
+    assert encoder.head.bias.item() == 0.5
+
+
+def test_the_stem_begins_as_a_cosine_basis_or_at_random():
+    module = find("students", "internvideo2")
+    stems = []
+    for stem in ("dct", "random"):
+        settings = module.Settings(embed_dim=32, depth=1, num_heads=2, pool_num_heads=2, stem=stem)
+        torch.manual_seed(0)
+        network = module.build(settings, target_dim=40, clip_shape=(4, 28, 28, 3))
+        module.initialise(network, settings)
+        stems.append(network.encoder.patch_embed.proj.weight)
+    assert not torch.equal(*stems)
