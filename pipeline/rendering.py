@@ -73,7 +73,7 @@ def clip_specs(settings: RenderSettings, policies: Mapping[str, ViewPolicy]) -> 
             name,
             "uint8",
             (policy.num_frames, policy.size, policy.size, 3),
-            ("t", "h", "w", "c"),
+            (f"{name}_t", f"{name}_h", f"{name}_w", "c"),
             {
                 "view": policy.fingerprint(),
                 "resampling": resampling.VERSION,

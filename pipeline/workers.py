@@ -7,6 +7,7 @@ fresh process. So a hostile video costs a row, never the stage. Results come in 
 The process is an interpreter started anew rather than a fork: no lock, thread or open file of the stage is in it.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -23,6 +25,11 @@ from pipeline.errors import PipelineError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+_DYING_SECONDS = 5.0
+_AHEAD = 2
+"""Tasks per thread that a dask scheduler is given at a time."""
 
 
 class WorkerError(PipelineError):
@@ -146,8 +153,15 @@ class _Child:
         except (EOFError, ConnectionResetError):
             return index, Lost(self._cause_of_death())
         if isinstance(result, Lost):
-            self.end()
+            self._let_die()
         return index, result
+
+    def _let_die(self) -> None:
+        """Waits for a process that has told what killed it, so that its traceback is printed whole."""
+        assert self._process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DYING_SECONDS)
+        self.end()
 
     def _start(self) -> None:
         self.end()
@@ -267,27 +281,28 @@ def run_alone(function: Callable[[Task], Result], task: Task, limits: Limits) ->
 class DaskWorkers:
     """The workers of a ``dask.distributed`` scheduler.
 
-    Args:
+    Attributes:
         address: of the scheduler, such as ``tcp://host:8786``.
         limits: of each task.
+        patience_seconds: how long to look for the scheduler.
     """
 
     address: str
     limits: Limits
-    _ahead: int = field(default=2, repr=False)
+    patience_seconds: float = 10.0
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result | Lost]]:
         """As ``Mapper.map``; a task whose dask worker dies is given to another by dask, and lost after a few deaths."""
         from distributed import Client, KilledWorker, as_completed
 
         try:
-            client = Client(self.address, timeout=10)
+            client = Client(self.address, timeout=self.patience_seconds)
         except OSError as error:
             raise WorkerError(
                 f"runtime.scheduler: cannot reach {self.address}: {error}; start a scheduler there, or set it to null"
             ) from None
         with client:
-            width = self._ahead * max(1, sum(client.nthreads().values()))
+            width = _AHEAD * max(1, sum(client.nthreads().values()))
             indices = {}
             waiting = iter(range(len(tasks)))
 
@@ -296,7 +311,7 @@ class DaskWorkers:
                 indices[future] = index
                 return future
 
-            running = as_completed([submit(index) for index, _ in zip(waiting, range(width), strict=False)])
+            running = as_completed([submit(index) for index in islice(waiting, width)])
             for future in running:
                 try:
                     result = future.result()

@@ -1,9 +1,9 @@
 """decord, for the videos on which it is proven to give the very bytes that PyAV gives; it refuses the others.
 
-The domain: 8-bit 4:2:0 of limited range and even size, in H.264, HEVC or VP9, without rotation and without an edit
-list that hides frames, whose colour decord takes as we do (it honours tags, and takes everything untagged as BT.601).
-Outside it decord answers differently, wrongly (an edit list makes it repeat the last frame, silently) or not at all
-(AV1).
+The domain: 8-bit 4:2:0 of limited range and even size, in H.264, HEVC or VP9, in MP4 or Matroska, without rotation and
+without an edit list that hides frames, whose colour decord takes as we do (it honours tags, and takes everything
+untagged as BT.601). Outside it decord answers differently, wrongly (an edit list makes it repeat the last frame,
+silently) or not at all (AV1, transport streams).
 
 decord conceals damage where PyAV stops, and says so on standard error only; a frame during whose decoding it complains
 is therefore refused. decord converts whole frames to RGB itself, so cropping comes after.
@@ -13,6 +13,7 @@ import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,9 +27,11 @@ from pipeline.decoders._complaints import Complaints
 from pipeline.pictures import RgbPicture
 
 _CODECS = ("h264", "hevc", "vp9")
+_CONTAINERS = {"mov", "mp4", "matroska", "webm"}
 _FORMATS = ("yuv420p",)
 _MATRICES = ("bt709", "bt601")
 _ERROR_LEVEL = 16
+_NO_SUBSTITUTES = 1e-9  # decord repeats frames in place of damaged ones, up to this share of them
 
 
 def available() -> bool:
@@ -51,6 +54,7 @@ def refusal(info: VideoInfo) -> str | None:
     taken_as = "bt601" if matrix == "untagged" else matrix
     wanted = untagged(info.height) if matrix == "untagged" else matrix
     reasons = {
+        f"container {info.container}": not _CONTAINERS & set(info.container.split(",")),
         f"codec {info.codec}": info.codec not in _CODECS,
         f"pixel format {info.pix_fmt}": info.pix_fmt not in _FORMATS,
         f"odd size {info.width}x{info.height}": bool(info.width % 2 or info.height % 2),
@@ -92,16 +96,7 @@ class DecordVideo:
         self._reader = _reader(path, options)
         if len(self._reader) != info.num_frames:
             raise DecodeError(f"decord counts {len(self._reader)} frames where the file has {info.num_frames}")
-        self.info = VideoInfo(
-            width=info.width,
-            height=info.height,
-            fps=info.fps,
-            num_frames=info.num_frames,
-            pix_fmt=info.pix_fmt,
-            codec=info.codec,
-            decoder=version(),
-            tags=info.tags,
-        )
+        self.info = replace(info, decoder=version())
 
     def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, RgbPicture]]:
         """As ``OpenVideo.frames``."""
@@ -117,7 +112,7 @@ class DecordVideo:
 
         try:
             rgb: NDArray[np.uint8] = self._reader[index].asnumpy()
-        except (decord.DECORDError, RuntimeError, IndexError) as error:
+        except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, IndexError) as error:
             raise DecodeError(f"decord cannot read frame {index}: {_first_line(str(error))}") from None
         if rgb.shape != (self.info.height, self.info.width, 3) or rgb.dtype != np.uint8:
             raise DecodeError(f"frame {index} has the shape {rgb.shape}; expected one of the size of the first")
@@ -142,7 +137,9 @@ def _reader(path: Path, options: DecodeOptions) -> Any:
     decord.logging.set_level(_ERROR_LEVEL)
     try:
         with Complaints("decord"):
-            return decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=options.threads)
+            return decord.VideoReader(
+                str(path), ctx=decord.cpu(0), num_threads=options.threads, fault_tol=_NO_SUBSTITUTES
+            )
     except (decord.DECORDError, RuntimeError) as error:
         raise DecodeError(f"decord cannot open the file: {_first_line(str(error))}") from None
 

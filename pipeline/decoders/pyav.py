@@ -92,6 +92,7 @@ class PyavVideo:
                 pix_fmt=first.format.name,
                 rotation=90 * self._quarters,
                 codec=stream.codec_context.name,
+                container=container.format.name,
                 decoder=version(),
                 edited=edited,
                 tags=(matrix, span),

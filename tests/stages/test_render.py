@@ -1,0 +1,81 @@
+"""The stage ``render`` as DVC runs it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cache import open_store
+from pipeline.decoders import probe
+from pipeline.manifest import Video, write_videos
+from tests.videos import write_video
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["render"]["max_failed"] = 1
+    params["render"]["view_sets"] = {
+        params[stage]["view_set"]: {"policy": "crop", "sampling": "uniform", "num_frames": 4, "size": 32}
+        for stage in ("adapt", "extract", "distill")
+    }
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (tmp_path / "data" / "videos").mkdir(parents=True)
+    videos = []
+    for name, num_frames in (("good", 8), ("short", 2)):
+        path = write_video(tmp_path / "data" / "videos" / f"{name}.mp4", num_frames=num_frames)
+        info = probe(path)
+        videos.append(
+            Video(
+                video_id=name,
+                path=f"videos/{name}.mp4",
+                sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+                dataset="test",
+                width=info.width,
+                height=info.height,
+                fps=info.fps,
+                num_frames=info.num_frames,
+                pix_fmt=info.pix_fmt,
+            )
+        )
+    write_videos(tmp_path / "data" / "videos.csv", videos)
+    return tmp_path
+
+
+def run(project: Path) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "", "PYTHONPATH": str(ROOT), "HOME": str(project)}
+    return subprocess.run(
+        [sys.executable, "-m", "stages.render"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_stage_leaves_a_store_and_scalars(project: Path) -> None:
+    done = run(project)
+    assert done.returncode == 0, done.stderr
+    views = open_store(project / "data" / "clips.zarr")
+    metrics = json.loads((project / "results" / "render" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics == {"rows": len(views), "failed": len(views) // 2}
+    assert "short failed" in done.stderr
+    assert "render: 2/2" in done.stderr
+    assert open_store(project / "data" / "clips.zarr").verify() == []
+
+
+def test_too_many_failures_end_with_status_1_and_no_traceback(project: Path) -> None:
+    text = (project / "params.yaml").read_text(encoding="utf-8")
+    (project / "params.yaml").write_text(text.replace("max_failed: 1", "max_failed: 0"), encoding="utf-8")
+    done = run(project)
+    assert done.returncode == 1
+    assert "its view needs 4" in done.stderr
+    assert "Traceback" not in done.stderr
