@@ -37,13 +37,20 @@ def infer(
     return InternVideo2Output(**{name: tensor.float() for name, tensor in output.items()})
 
 
-def compile_blocks(model: InternVideo2) -> InternVideo2:
+def compile_blocks(model: InternVideo2, backend: str = "inductor") -> InternVideo2:
     """Compiles each block and the pooling in place with ``torch.compile``; parameter names stay.
 
     Blocks share their code, so the first one is compiled and the others reuse it. Results differ from the eager ones by
     rounding: whether a model is compiled belongs to its fingerprint.
+
+    Args:
+        model: changed in place.
+        backend: of ``torch.compile``; ``inductor`` needs a C++ compiler on a CPU.
+
+    Returns:
+        The model.
     """
     for block in model.blocks:
-        block.compile()
-    model.clip_projector.compile()
+        block.compile(backend=backend)
+    model.clip_projector.compile(backend=backend)
     return model

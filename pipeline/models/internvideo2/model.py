@@ -203,6 +203,10 @@ class InternVideo2(PreTrainedModel):
             block.requires_grad_(False)
         self.train(self.training)
 
+    def checkpoint_activations(self, enabled: bool = True) -> None:
+        """Recomputes each block in the backward pass instead of keeping its activations."""
+        self.gradient_checkpointing = enabled
+
     def unfreeze(self) -> None:
         """Makes every parameter trainable again."""
         self.num_frozen_blocks = None
