@@ -82,10 +82,11 @@ def _adopt_array(
         return
     try:
         table = OldRows(store, spec, owned)
+        units = store.units()
     except StoreError as error:
         logger.warning("nothing adopted from %s: %s", store, error)
         return
-    for index, unit in enumerate(store.units()):
+    for index, unit in enumerate(units):
         wanted = missing.get(unit.key)
         if wanted is None:
             continue

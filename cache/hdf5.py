@@ -104,7 +104,7 @@ def _opened(source: Path) -> Iterator[Any]:
     try:
         with h5py.File(source, "r") as file:
             yield file
-    except (StoreError, SpecError) as error:
+    except (StoreError, SpecError, ExchangeError) as error:
         raise ExchangeError(f"{source} is not an intact export: {error}") from error
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError) as error:
         if isinstance(error, OSError) and error.errno is not None:

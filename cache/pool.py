@@ -227,7 +227,7 @@ class Pool:
             raise PoolError(
                 f"cannot read the pool {self.root}: {error}; do: correct its permissions, or name another pool"
             ) from error
-        except (ValueError, SpecError) as error:
+        except (ValueError, SpecError, RecursionError) as error:
             logger.warning("pooled %s of %s is damaged (%s): not used", spec.name, unit.video_id, error)
             self._discard(chunk, about)
             return None
