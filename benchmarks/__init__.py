@@ -1,0 +1,1 @@
+"""Long-running programs and comparisons beside the default pipeline."""

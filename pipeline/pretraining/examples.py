@@ -1,0 +1,202 @@
+"""Training examples: one procedural source, several encodes of it, and what full-reference measures say of each.
+
+A *group* is one content seen through one view: the same fragments of every encode of it, so that encodes of one content
+can be compared. Dense targets describe every token's patch; clip targets the whole video.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.models.sampling import uniform_indices
+from pipeline.synthesis.encoding import CODECS, CRF_RANGES, Recipe, bits_per_pixel, decode, encode, resized
+from pipeline.synthesis.fullreference import decibels, detail_loss, ms_ssim, patch_measures, psnr
+from pipeline.synthesis.planes import Byte, Shape, Video420
+from pipeline.synthesis.seeding import generator
+from pipeline.synthesis.sources import HELD_OUT, PRETRAINING, render
+
+ENCODES = 6
+"""Encodes of one content in a group."""
+NUM_FRAMES, GRID, FRAGMENT_PX, PATCH_PX, TUBELET = 8, 4, 28, 14, 2
+CLIP_PX = GRID * FRAGMENT_PX
+TOKENS = (NUM_FRAMES // TUBELET, CLIP_PX // PATCH_PX, CLIP_PX // PATCH_PX)
+CLIP_TARGETS = ("ms_ssim", "psnr", "detail", "crf", "bits")
+"""Per clip: (MS-SSIM dB − 14)/6, (PSNR dB − 30)/8, 2 · detail loss, CRF within its codec's range on −1 … 1, and
+log10 bits per pixel + 1."""
+
+_SIZES = ((320, 180), (256, 144), (384, 216), (416, 240), (480, 270), (640, 360))
+_SIZE_ODDS = (0.34, 0.2, 0.2, 0.1, 0.1, 0.06)
+_LENGTHS, _LENGTH_ODDS = (16, 24, 32, 48), (0.2, 0.35, 0.35, 0.1)
+_SCALES, _SCALE_ODDS = (1.0, 0.75, 0.667, 0.5), (0.7, 0.1, 0.1, 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variety:
+    """What may be drawn: the families and the encoder settings.
+
+    Attributes:
+        name: part of every seed, so that two varieties never share a source.
+        families: of procedural sources.
+        presets: per codec.
+        gops: longest distances between key frames.
+        double: share of encodes whose input was itself encoded before.
+        views: groups (view positions) per content.
+    """
+
+    name: str
+    families: tuple[str, ...]
+    presets: dict[str, tuple[str, ...]]
+    gops: tuple[int, ...]
+    double: float = 0.15
+    views: int = 4
+
+
+TRAINING = Variety(
+    name="pretraining",
+    families=PRETRAINING,
+    presets={
+        "h264": ("ultrafast", "veryfast", "fast"),
+        "hevc": ("ultrafast", "veryfast"),
+        "vp9": ("8", "6"),
+        "av1": ("12", "10"),
+    },
+    gops=(8, 12, 24, 48, 250),
+)
+"""What the embedded teacher is pre-trained on."""
+
+EVALUATION = Variety(
+    name="held-out",
+    families=HELD_OUT,
+    presets={"h264": ("superfast", "faster"), "hevc": ("superfast",), "vp9": ("7",), "av1": ("11",)},
+    gops=(16, 32),
+    views=4,
+)
+"""Families, seeds, presets and key-frame distances that the pre-training never sees."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """One content through one view.
+
+    Attributes:
+        clips: uint8 ``e t h w c``, RGB.
+        dense: float16 ``e t' h' w' 4``, ``PATCH_MEASURES``.
+        targets: float32 ``e 5``, ``CLIP_TARGETS``.
+        codecs: int64 ``e``, index into ``CODECS``.
+    """
+
+    clips: Byte
+    dense: NDArray[np.float16]
+    targets: NDArray[np.float32]
+    codecs: NDArray[np.int64]
+
+
+def draw_recipe(rng: np.random.Generator, variety: Variety) -> Recipe:
+    """Draws an encoder and its settings; CRF is uniform over the codec's range."""
+    codec = CODECS[rng.integers(len(CODECS))]
+    low, high = CRF_RANGES[codec]
+    tune = str(rng.choice(["", "", "", "zerolatency", "psnr", "grain"]))
+    return Recipe(
+        codec=codec,
+        crf=int(rng.integers(low, high + 1)),
+        preset=str(rng.choice(variety.presets[codec])),
+        gop=int(rng.choice(variety.gops)),
+        bframes=0 if tune == "zerolatency" else int(rng.integers(0, 4)),
+        tune=tune,
+        scale=float(rng.choice(_SCALES, p=_SCALE_ODDS)),
+    )
+
+
+def make_groups(variety: Variety, index: int) -> list[Group]:
+    """Makes content ``index``: one source, its encodes, ``variety.views`` groups; a pure function of its arguments."""
+    rng = generator("example", variety.name, index)
+    family = variety.families[rng.integers(len(variety.families))]
+    width, height = _SIZES[rng.choice(len(_SIZES), p=_SIZE_ODDS)]
+    shape = Shape(width, height, int(rng.choice(_LENGTHS, p=_LENGTH_ODDS)))
+    source = render(family, (variety.name, index), shape)
+    recipes = [draw_recipe(rng, variety) for _ in range(ENCODES)]
+    encodes = [distort(source, recipe, rng, variety) for recipe in recipes]
+    return assemble(source, recipes, encodes, rng, variety.views)
+
+
+def distort(source: Video420, recipe: Recipe, rng: np.random.Generator, variety: Variety) -> tuple[bytes, Video420]:
+    """Encodes a source, sometimes twice, and returns the file and its frames at the source's size."""
+    if rng.random() < variety.double:
+        first = draw_recipe(rng, variety)
+        low, high = CRF_RANGES[first.codec]
+        first = Recipe(codec=first.codec, crf=int(rng.integers(low, (low + high) // 2)), preset=first.preset, gop=32)
+        file = encode(decode(encode(source, first)), recipe)
+    else:
+        file = encode(source, recipe)
+    return file, resized(decode(file), source.shape.width, source.shape.height)
+
+
+def assemble(
+    source: Video420,
+    recipes: list[Recipe],
+    encodes: list[tuple[bytes, Video420]],
+    rng: np.random.Generator,
+    views: int,
+) -> list[Group]:
+    """Measures encodes of one source and cuts views from them."""
+    frames = uniform_indices(source.shape.num_frames, NUM_FRAMES)
+    reference = _frames(source, frames)
+    targets, distorted = [], []
+    for recipe, (file, video) in zip(recipes, encodes, strict=True):
+        chosen = _frames(video, frames)
+        distorted.append(chosen)
+        low, high = CRF_RANGES[recipe.codec]
+        targets.append(
+            (
+                (decibels(ms_ssim(reference.y, chosen.y)) - 14.0) / 6.0,
+                (psnr(reference.y, chosen.y) - 30.0) / 8.0,
+                2.0 * detail_loss(reference.y, chosen.y),
+                2.0 * (recipe.crf - low) / (high - low) - 1.0,
+                np.log10(bits_per_pixel(file, video)) + 1.0,
+            )
+        )
+    codecs = np.array([CODECS.index(recipe.codec) for recipe in recipes], dtype=np.int64)
+    groups = []
+    for _ in range(views):
+        rows, columns = fragment_places(rng, source.shape.height, source.shape.width)
+        luma = np.stack([video.y[:, rows[:, None], columns[None]] for video in distorted])
+        original = np.broadcast_to(reference.y[:, rows[:, None], columns[None]], luma.shape)
+        dense = patch_measures(original, luma, PATCH_PX, TUBELET)
+        clips = np.stack([fragments(video, rows, columns) for video in distorted])
+        groups.append(Group(clips, dense.astype(np.float16), np.array(targets, dtype=np.float32), codecs))
+    return groups
+
+
+def fragment_places(
+    rng: np.random.Generator | None, height: int, width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of a 4x4 grid of fragments; each row of cells has one vertical offset, each column one
+    horizontal offset, random in the cell, or centred without ``rng``.
+    """
+    places = []
+    for length in (height, width):
+        cell = length / GRID
+        slack = int(cell) - FRAGMENT_PX
+        offsets = [slack // 2 if rng is None else int(rng.integers(0, slack + 1)) for _ in range(GRID)]
+        starts = [int(cell * index) + offset for index, offset in enumerate(offsets)]
+        places.append(np.concatenate([np.arange(start, start + FRAGMENT_PX) for start in starts]))
+    return places[0], places[1]
+
+
+def fragments(video: Video420, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Byte:
+    """Cuts a view and converts it to RGB: BT.601, limited range, chroma repeated.
+
+    Returns:
+        uint8 ``t h w c``.
+    """
+    y = (video.y[:, rows[:, None], columns[None]].astype(np.float32) - 16.0) * np.float32(255 / 219)
+    rows, columns = rows[:, None] // 2, columns[None] // 2
+    u = (video.u[:, rows, columns].astype(np.float32) - 128.0) * np.float32(255 / 224)
+    v = (video.v[:, rows, columns].astype(np.float32) - 128.0) * np.float32(255 / 224)
+    rgb = np.stack([y + 1.402 * v, y - 0.344136 * u - 0.714136 * v, y + 1.772 * u], axis=-1)
+    return np.clip(rgb + 0.5, 0, 255).astype(np.uint8)
+
+
+def _frames(video: Video420, indices: NDArray[np.int64]) -> Video420:
+    return Video420(video.y[indices], video.u[indices], video.v[indices])

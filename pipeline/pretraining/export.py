@@ -1,0 +1,46 @@
+"""Writes the pre-trained teacher as half-precision safetensors with its configuration and a model card."""
+
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from pipeline.pretraining.examples import TRAINING
+from pipeline.pretraining.training import Run, config
+
+_CARD = """# InternVideo2 tiny: the embedded teacher
+
+A small InternVideo2 (2.7 M parameters, RGB, 8 frames, a 4x4 grid of native-resolution fragments of 28 px at 112 px),
+pre-trained by this project to see what compression did to a video. It is the default run's teacher where no released
+InternVideo2 weights are at hand.
+
+- **Made by** `python -m benchmarks.pretrain` (seed {seed}, {steps} steps of {batch} clips, {hours:.1f} h on one CPU
+  thread; this is step {step}), then `--export`.
+- **Data**: generated without end: {families} families of procedural sources, encoded with x264, x265, libvpx-vp9 and
+  SVT-AV1 at random CRF, preset, key-frame distance and resolution, some twice. No natural video, no opinion score.
+- **Targets**: every token's log-MSE, structural similarity at two scales and lost contrast; per clip MS-SSIM, PSNR,
+  detail loss, CRF, bits per pixel and codec; differences between encodes of one content.
+- **Head**: one output, (MS-SSIM in dB - 14) / 6. It is a full-reference measure guessed without the reference, not an
+  opinion.
+- **Limits**: sources of 144 to 360 lines; 8-bit 4:2:0; compression and rescaling only. See `benchmarks/README.md` for
+  how it does on families, settings and seeds it never saw.
+- **Not seen in training**, kept for evaluation and for the default data set: see `pipeline/synthesis/sources.py`,
+  `HELD_OUT`.
+"""
+
+
+def export(run: Run, folder: Path) -> None:
+    """Writes ``model.safetensors``, ``config.json`` and ``README.md``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = run.averaged().model.state_dict()
+    save_file({name: value.half().contiguous() for name, value in state.items()}, folder / "model.safetensors")
+    config().save_pretrained(folder)
+    plan = run.plan
+    card = _CARD.format(
+        seed=plan.seed,
+        steps=plan.steps,
+        step=run.step,
+        batch=plan.groups * plan.encodes,
+        hours=run.seconds / 3600,
+        families=len(TRAINING.families),
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")

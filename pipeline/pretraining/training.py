@@ -1,0 +1,180 @@
+"""The pre-training loop: seeded, resumable, one checkpoint file, an exponential moving average of the weights."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
+from pipeline.models.preprocessing import normalise
+from pipeline.models.stem import init_dct
+from pipeline.pretraining.examples import Group
+from pipeline.pretraining.objectives import Pretrainer, losses, total
+from pipeline.pretraining.replay import Replay
+from pipeline.synthesis.seeding import generator
+from pipeline.teachers import internvideo2_tiny
+
+CHECKPOINT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that decides the course of a run.
+
+    Attributes:
+        steps: optimiser steps in all.
+        groups: contents per step.
+        encodes: encodes of each content per step.
+        learning_rate: after the warm-up, until the cool-down.
+        warmup: steps.
+        cooldown: share of the steps, at the end, over which the rate falls to 0 (as 1 − √).
+        weight_decay: of matrices.
+        average: decay of the moving average of the weights.
+        seed: of initial values and batches.
+        compiled: fuse the model with ``torch.compile``: half the time per step, a minute to start.
+    """
+
+    steps: int
+    groups: int = 8
+    encodes: int = 4
+    learning_rate: float = 1.5e-3
+    warmup: int = 150
+    cooldown: float = 0.3
+    weight_decay: float = 0.05
+    average: float = 0.998
+    seed: int = 1
+    compiled: bool = True
+
+
+def config() -> InternVideo2Config:
+    """The embedded teacher's configuration, with a head of one output: the predicted MS-SSIM target."""
+    values = internvideo2_tiny.config().to_dict()
+    values["num_classes"] = 1
+    return InternVideo2Config(**{key: values[key] for key in values if key in InternVideo2Config.__annotations__})
+
+
+class Run:
+    """A pre-training run: model, optimiser, average and step, in one place that can be saved and continued."""
+
+    def __init__(self, plan: Plan) -> None:
+        torch.manual_seed(plan.seed)
+        self.plan = plan
+        self.step = 0
+        self.seconds = 0.0
+        model = InternVideo2(config())
+        init_dct(model.patch_embed.proj)
+        self.pretrainer = Pretrainer(model)
+        self.average = {name: value.detach().clone() for name, value in self.pretrainer.state_dict().items()}
+        decayed = [p for p in self.pretrainer.parameters() if p.ndim > 1]
+        plain = [p for p in self.pretrainer.parameters() if p.ndim <= 1]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=plan.learning_rate,
+            betas=(0.9, 0.98),
+        )
+        self._forward: Callable[..., Any] = torch.compile(self.pretrainer) if plan.compiled else self.pretrainer
+
+    def rate(self) -> float:
+        """The learning rate of the current step: warm-up, constant, cool-down."""
+        plan = self.plan
+        warm = min(1.0, (self.step + 1) / plan.warmup)
+        start = plan.steps * (1.0 - plan.cooldown)
+        late = max(0.0, (self.step - start) / max(1.0, plan.steps - start))
+        return plan.learning_rate * warm * (1.0 - math.sqrt(min(1.0, late)))
+
+    def update(self, batch: Group) -> dict[str, float]:
+        """One optimiser step.
+
+        Args:
+            batch: arrays with the leading axes group and encode, as ``Replay.sample`` gives.
+
+        Returns:
+            The terms of the loss.
+        """
+        start = time.monotonic()
+        clips, dense, targets, codecs = to_tensors(batch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        self.pretrainer.train()
+        with quick_arithmetic():
+            terms = losses(self._forward(normalise(clips)), dense, targets, codecs, len(batch.clips))
+            loss = total(terms)
+            loss.backward()
+        nn.utils.clip_grad_norm_(self.pretrainer.parameters(), 1.0)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.step += 1
+        decay = min(self.plan.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.pretrainer.state_dict().items():
+                self.average[name].lerp_(value, 1 - decay)
+        self.seconds += time.monotonic() - start
+        return {name: float(term.detach()) for name, term in terms.items()}
+
+    def draw(self, replay: Replay) -> Group:
+        """The batch of the current step: random groups, some encodes of each, mirrored half the time."""
+        rng = generator("batch", self.plan.seed, self.step)
+        batch = replay.sample(rng, self.plan.groups)
+        chosen = rng.permutation(batch.clips.shape[1])[: self.plan.encodes]
+        clips, dense = batch.clips[:, chosen], batch.dense[:, chosen]
+        if rng.random() < 0.5:
+            clips, dense = clips[..., ::-1, :], dense[..., ::-1, :]
+        return Group(
+            np.ascontiguousarray(clips), np.ascontiguousarray(dense), batch.targets[:, chosen], batch.codecs[:, chosen]
+        )
+
+    def averaged(self) -> Pretrainer:
+        """A copy of the network with the averaged weights, for evaluation and export."""
+        copy = Pretrainer(InternVideo2(config()))
+        copy.load_state_dict(self.average)
+        return copy.eval()
+
+    def save(self, path: Path) -> None:
+        """Writes everything that continuing needs, atomically."""
+        state = {
+            "version": CHECKPOINT_VERSION,
+            "plan": asdict(self.plan),
+            "step": self.step,
+            "seconds": self.seconds,
+            "pretrainer": self.pretrainer.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+        }
+        partial = path.with_name(path.name + ".partial")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Continues from a file that ``save`` wrote; the plan stays the one given, so that a run can be prolonged."""
+        state = torch.load(path, weights_only=True)
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.pretrainer.load_state_dict(state["pretrainer"])
+        self.average = state["average"]
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def to_tensors(batch: Group) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Flattens groups and encodes into one batch axis: clips uint8 ``b t h w c``, dense ``b n 4``, targets, codecs."""
+    size = batch.clips.shape[0] * batch.clips.shape[1]
+    return (
+        torch.from_numpy(batch.clips.reshape(size, *batch.clips.shape[2:])),
+        torch.from_numpy(batch.dense.astype(np.float32).reshape(size, -1, batch.dense.shape[-1])),
+        torch.from_numpy(batch.targets.reshape(size, -1)),
+        torch.from_numpy(batch.codecs.reshape(size)),
+    )
+
+
+@contextmanager
+def quick_arithmetic() -> Iterator[None]:
+    """bfloat16 products and plain attention: on a CPU the fused attention's backward pass is several times slower."""
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
+    with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", dtype=torch.bfloat16):
+        yield
