@@ -87,7 +87,16 @@ def colour(rng: np.random.Generator, luma: Float, saturation: float = 1.0) -> Pl
 
 
 def tone(rng: np.random.Generator, field: Float, contrast: float | None = None) -> Float:
-    """Brings a field of standard deviation 1 to luma on 0 … 1 with random exposure, bent softly at both ends."""
+    """Brings a field of standard deviation 1 to luma on 0 … 1 with random exposure, bent softly at both ends.
+
+    Most fields get a contrast that differs from place to place, down to none: natural scenes have flat regions beside
+    busy ones.
+    """
+    if rng.random() < 0.65:
+        size = (field.shape[0], field.shape[1])
+        place = (spectral(rng, rng.uniform(1.4, 2.2), size) - rng.uniform(-0.8, 1.0)) * rng.uniform(1.5, 8.0)
+        slow = spectral(rng, rng.uniform(1.8, 2.6), size)
+        field = rng.uniform(0.3, 0.9) * slow + field / (1 + np.exp(-place))
     if contrast is None:
         contrast = rng.choice([0.08, 0.14, 0.2, 0.26]) * rng.uniform(0.7, 1.3)
     value = rng.uniform(0.28, 0.62) + contrast * field
@@ -107,7 +116,7 @@ def dead_leaves(rng: np.random.Generator, num_shapes: int, size: tuple[int, int]
     radii = rng.uniform(4, 8) * (1 - rng.random(num_shapes) * 0.995) ** -0.5
     radii = np.sort(np.minimum(radii, 130))[::-1]
     polygons = rng.random() < 0.4
-    roughness = rng.choice([0.01, 0.04, 0.08, 0.14])
+    roughness = rng.choice([0.0, 0.02, 0.06, 0.12])
     palette = rng.normal(0, 1, (8, 2)) * rng.uniform(0.01, 0.08)
     shades = rng.beta(1.3, 1.3, num_shapes)
     for radius, shade in zip(radii, shades, strict=True):
