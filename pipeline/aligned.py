@@ -109,6 +109,18 @@ class AlignedData:
         frames, height, width, channels = self.clips.arrays[self.view_set].shape
         return frames, height, width, channels
 
+    @property
+    def target_dim(self) -> int:
+        """Width of the cached embedding that a student is to match.
+
+        Raises:
+            AlignmentError: neither ``embedding_normed`` nor ``embedding`` is cached.
+        """
+        for name in ("embedding_normed", "embedding"):
+            if name in self.targets.arrays:
+                return self.targets.arrays[name].shape[-1]
+        raise AlignmentError("the targets hold no embedding; add 'embedding_normed' to extract.kinds")
+
     def split(self, name: str, *, labelled: bool = False) -> list[VideoRows]:
         """The videos of one split, ordered by ``video_id``.
 

@@ -1,12 +1,40 @@
-"""Batches for training: which row of a video is shown, and reading the next batch while one is computed."""
+"""Batches for training: which videos and rows are shown, and reading the next batch while one is computed."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from pipeline.aligned import AlignedData
-from pipeline.losses import Batch
+from pipeline.aligned import AlignedData, VideoRows
+from pipeline.errors import PipelineError
+from pipeline.losses import Batch, WeightedLosses
+
+
+class TrainingError(PipelineError):
+    """There is nothing to train on, nothing to choose an epoch by, or training went wrong."""
+
+
+def training_videos(data: AlignedData, losses: WeightedLosses) -> list[VideoRows]:
+    """The videos that some loss can learn from.
+
+    Raises:
+        TrainingError: no loss is switched on, or there is no video to train or validate on.
+    """
+    if not losses.terms:
+        raise TrainingError("every weight in distill.losses is 0; give at least one loss a weight")
+    labelled = data.split("train", labelled=True)
+    if "mos" in losses.needs and len(labelled) < 2:
+        raise TrainingError(
+            f"{len(labelled)} labelled training videos, which the losses that read MOS cannot learn from; "
+            "raise prepare.labelled_fraction, or set their weights to 0"
+        )
+    if len(data.split("val", labelled=True)) < 2:
+        raise TrainingError("fewer than 2 labelled validation videos; raise prepare.split.val")
+    only_mos = set(losses.needs) == {"mos"}
+    videos = labelled if only_mos else data.split("train")
+    if not videos:
+        raise TrainingError("there is no training video; lower prepare.split.val or .test")
+    return videos
 
 
 def drawn_row(rows: np.ndarray, draw: float) -> int:

@@ -19,9 +19,8 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
 
-from pipeline.aligned import AlignedData, DataPaths, VideoRows
-from pipeline.batches import drawn_row, prefetched
-from pipeline.errors import PipelineError
+from pipeline.aligned import AlignedData, DataPaths
+from pipeline.batches import TrainingError, drawn_row, prefetched, training_videos
 from pipeline.losses import WeightedLosses, weighted_losses
 from pipeline.optimisation import (
     WeightAverage,
@@ -41,10 +40,6 @@ from pipeline.training_state import SavedState, StepTimes, run_digest
 
 MAX_GRADIENT_NORM = 1.0
 SCRATCH = Path(".teachonce/distill")
-
-
-class TrainingError(PipelineError):
-    """There is nothing to train on, or nothing to choose an epoch by."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ def distil(
         student = create_student(
             settings.student,
             settings.options.get(settings.student, {}),
-            target_dim=data.target("embedding_normed").shape[-1],
+            target_dim=data.target_dim,
             clip_shape=data.clip_shape,
         )
         run = _Run(settings, data, losses, student, resolve_device(device), scratch)
@@ -109,7 +104,7 @@ class _Run:
         scratch: Path,
     ) -> None:
         self.settings, self.data, self.losses, self.student = settings, data, losses, student
-        self.train_videos, self.val_videos = _training_videos(data, losses), data.split("val")
+        self.train_videos, self.val_videos = training_videos(data, losses), data.split("val")
         targets = {name: data.target(name).shape[1:] for name in losses.needs if name not in ("mos", "group")}
         if device.type == "cuda":
             torch.cuda.set_device(device)
@@ -292,26 +287,3 @@ class _Run:
         if state["cuda_generators"]:
             torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda_generators"]])
         print(f"distill: going on after epoch {len(self.curves)} of an interrupted run", file=sys.stderr)
-
-
-def _training_videos(data: AlignedData, losses: WeightedLosses) -> list[VideoRows]:
-    """The videos that some loss can learn from.
-
-    Raises:
-        TrainingError: no loss is switched on, or there is no video to train or validate on.
-    """
-    if not losses.terms:
-        raise TrainingError("every weight in distill.losses is 0; give at least one loss a weight")
-    labelled = data.split("train", labelled=True)
-    if "mos" in losses.needs and len(labelled) < 2:
-        raise TrainingError(
-            f"{len(labelled)} labelled training videos, which the losses that read MOS cannot learn from; "
-            "raise prepare.labelled_fraction, or set their weights to 0"
-        )
-    if len(data.split("val", labelled=True)) < 2:
-        raise TrainingError("fewer than 2 labelled validation videos; raise prepare.split.val")
-    only_mos = set(losses.needs) == {"mos"}
-    videos = labelled if only_mos else data.split("train")
-    if not videos:
-        raise TrainingError("there is no training video; lower prepare.split.val or .test")
-    return videos

@@ -8,12 +8,12 @@ import torch
 
 from pipeline import training_state
 from pipeline.aligned import AlignedData
-from pipeline.batches import drawn_row, prefetched
+from pipeline.batches import TrainingError, drawn_row, prefetched
 from pipeline.losses import weighted_losses
 from pipeline.manifest import read_labels, write_labels
 from pipeline.projection import ProjectionError, with_projectors
 from pipeline.students import create_student
-from pipeline.training import TrainingError, TrainingResult, distil
+from pipeline.training import TrainingResult, distil
 from tests.tiny_run import tiny_settings, write_tiny_run
 
 
