@@ -79,8 +79,13 @@ class InternVideo2Config(PretrainedConfig):
         super().__post_init__(**kwargs)
         positive = ("embed_dim", "depth", "num_heads", "patch_size", "tubelet_size", "num_frames", "image_size")
         for name in (*positive, "pool_dim", "pool_num_heads"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ConfigError(f"{name}: got {getattr(self, name)!r}, expected an integer of at least 1")
+            self._check_number(name, int, 1)
+        for name in ("num_classes", "projection_dim"):
+            self._check_number(name, int, 0)
+        for name in ("mlp_ratio", "layerscale_init", "drop_path_rate", "head_dropout"):
+            self._check_number(name, (int, float), 0)
+        if self.mlp_dim < 1:
+            raise ConfigError(f"mlp_ratio: got {self.mlp_ratio}, which leaves the MLP no hidden channel")
         self._check_widths()
         if self.hidden_act not in ("gelu", "gelu_tanh"):
             raise ConfigError(f"hidden_act: got {self.hidden_act!r}, expected 'gelu' (erf) or 'gelu_tanh'")
@@ -92,10 +97,14 @@ class InternVideo2Config(PretrainedConfig):
                 "give both, or 'none' and 0"
             )
         for name in ("drop_path_rate", "head_dropout"):
-            if not 0 <= getattr(self, name) < 1:
+            if getattr(self, name) >= 1:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, expected a probability in [0, 1)")
-        if self.num_classes < 0 or self.layerscale_init < 0:
-            raise ConfigError("num_classes and layerscale_init must not be negative; 0 means none")
+
+    def _check_number(self, name: str, kind: type | tuple[type, ...], least: int) -> None:
+        value: Any = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, kind) or not least <= value < float("inf"):
+            wanted = "an integer" if kind is int else "a finite number"
+            raise ConfigError(f"{name}: got {value!r}, expected {wanted} of at least {least}")
 
     def _check_widths(self) -> None:
         for heads in ("num_heads", "pool_num_heads"):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.models.internvideo2.adaptation import adapt_tensors
-from pipeline.models.internvideo2.config import InternVideo2Config
+from pipeline.models.internvideo2.config import ConfigError, InternVideo2Config
 from pipeline.models.internvideo2.model import InternVideo2
 from pipeline.models.internvideo2.reading import CheckpointError, read_checkpoint
 from pipeline.models.internvideo2.recognition import recognise_config
@@ -92,7 +92,10 @@ def load_checkpoint(
     if base is not None:
         tensors = {**flatten_checkpoint(read_checkpoint(Path(base)), Path(base)), **tensors}
     if config is None:
-        config = _stored_config(path) or recognise_config(tensors, path)
+        try:
+            config = _stored_config(path) or recognise_config(tensors, path)
+        except ConfigError as error:
+            raise CheckpointError(f"{path}: describes no InternVideo2 encoder: {error}") from error
     if new_head:
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
     with torch.device("meta"):

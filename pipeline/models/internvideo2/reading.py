@@ -115,7 +115,7 @@ def _check_zip(path: Path) -> None:
             if len(pickles) != 1 or pickles[0].file_size > _MAX_HEADER_BYTES:
                 raise CheckpointError(f"{path}: expected one data.pkl of at most {_MAX_HEADER_BYTES} bytes")
             names = list(_globals_of(archive.read(pickles[0])))
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, IndexError, struct.error) as error:
+    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, IndexError, struct.error) as error:
         raise CheckpointError(f"{path}: truncated or damaged zip ({error}); download it again") from error
     for name in names:
         module, _, attribute = name.partition(" ")

@@ -250,7 +250,10 @@ def test_distillation_layers() -> None:
         ({"projection": "linear"}, r"does not go with projection_dim=0"),
         ({"projection": "both"}, r"projection: got 'both'"),
         ({"drop_path_rate": 1.0}, r"drop_path_rate: got 1.0"),
-        ({"layerscale_init": -1.0}, r"must not be negative"),
+        ({"layerscale_init": -1.0}, r"layerscale_init: got -1.0, expected a finite number of at least 0"),
+        ({"num_classes": "7"}, r"num_classes: got '7', expected an integer of at least 0"),
+        ({"num_classes": True}, r"num_classes: got True"),
+        ({"mlp_ratio": 0.001}, r"leaves the MLP no hidden channel"),
     ],
 )
 def test_refused_configurations(fields: dict[str, Any], message: str) -> None:

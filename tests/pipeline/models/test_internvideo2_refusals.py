@@ -1,8 +1,10 @@
 """Every way a checkpoint can be wrong or hostile ends in a CheckpointError that says what to do."""
 
+import contextlib
 import json
 import os
 import pickle
+import random
 import struct
 import zipfile
 from collections.abc import Callable
@@ -217,6 +219,34 @@ def test_without_a_configuration_only_official_widths(tmp_path: Path, tensors: d
     torch.save({"clip_projector.norm1_q.weight": torch.ones(64)}, tmp_path / "a.pth")
     with pytest.raises(CheckpointError, match=r"cls_token is missing, which tells the architecture; .*base="):
         load_checkpoint(tmp_path / "a.pth")
+
+
+def test_a_folder_that_describes_no_encoder(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    save_file(tensors, tmp_path / "model.safetensors")
+    for text, message in (
+        ("{", "not JSON"),
+        ('{"model_type": "internvideo2", "embed_dim": 65}', "describes no InternVideo2 encoder: embed_dim=65"),
+        ('{"model_type": "internvideo2", "embed_dim": "64"}', "describes no InternVideo2 encoder: embed_dim: got '64'"),
+        ('{"model_type": "vit", "embed_dim": 64}', "width 64 is no official one"),
+    ):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_header_is_refused_or_harmless(seed: int, tmp_path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Random bytes where the structure is: nothing but a CheckpointError may come of them."""
+    chance = random.Random(seed)
+    for name, write in (("a.pth", torch.save), ("a.safetensors", save_file)):
+        write(tensors, tmp_path / name)
+        raw = bytearray((tmp_path / name).read_bytes())
+        for _ in range(chance.choice([1, 2, 8])):
+            place = chance.choice([chance.randrange(9000), len(raw) - 1 - chance.randrange(4000)])
+            raw[place] = chance.choice([0, 255, raw[place] ^ 1, chance.randrange(256)])
+        (tmp_path / "b").write_bytes(raw)
+        with contextlib.suppress(CheckpointError):
+            load_checkpoint(tmp_path / "b", small_config(num_classes=7))
 
 
 def test_a_plain_pickle_is_not_unpickled(tmp_path: Path) -> None:
