@@ -100,7 +100,7 @@ class InternVideo2Config(PretrainedConfig):
             if getattr(self, name) >= 1:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, expected a probability in [0, 1)")
 
-    def _check_number(self, name: str, kind: type | tuple[type, ...], least: int) -> None:
+    def _check_number(self, name: str, kind: Any, least: int) -> None:
         value: Any = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, kind) or not least <= value < float("inf"):
             wanted = "an integer" if kind is int else "a finite number"
