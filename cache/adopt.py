@@ -137,7 +137,7 @@ class OldRows:
         if row_digests(values) != digests:
             raise StoreError("its bytes do not have the digests the store lists")
         pairs = None if loss is None else [(cosine, error) for cosine, error in loss]
-        return pool.put(self.spec, unit, Stored(values, pairs), columns)
+        return pool.put(self.spec, unit, Stored(values, pairs), columns, adopted=True)
 
     def _link(self, index: int, unit: Unit, pool: Pool, told: Entry) -> Entry:
         name = self.stored.chunk(index)

@@ -119,6 +119,7 @@ class Assembly:
             shards=None,
             filters=None,
             compressors=[Crc32cCodec()],
+            chunk_key_encoding={"name": "default", "separator": stored.separator},
             fill_value="" if stored.dtype == TEXT else 0,
             dimension_names=("row", *stored.dims),
             attributes=attributes,
@@ -163,9 +164,7 @@ class Assembly:
         for index, unit in enumerate(self.plan.units):
             entry = self._entry(spec, unit)
             if entry is not None:
-                target = self.folder / stored.chunk(index)
-                target.parent.mkdir(parents=True)
-                place(entry.path, target)
+                place(entry.path, self.folder / stored.chunk(index))
             digests.append(None if entry is None else entry.sha256)
         return digests
 

@@ -221,5 +221,5 @@ class _Import:
                     raise ExchangeError(f"{spec.name}: the values of {unit.video_id} do not have the digests listed")
                 loss = None if losses is None else [(float(cosine), float(error)) for cosine, error in losses[rows]]
                 columns = {name: self.texts[name][rows] for name in plan.owned(spec)}
-                entries[spec.recipe, unit.key] = pool.put(spec, unit, StoredRows(values, loss), columns)
+                entries[spec.recipe, unit.key] = pool.put(spec, unit, StoredRows(values, loss), columns, adopted=True)
         return entries

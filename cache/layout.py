@@ -22,7 +22,7 @@ ROOT = "zarr.json"
 OWN_FILE_ROW_BYTES = 64 << 10
 CHUNK_ROWS = 16384
 CHUNK_BYTES = 64 << 20
-MOST_CHUNK_BYTES = 4 << 30
+MOST_CHUNK_BYTES = (2 << 30) - (4 << 10)  # what one read call gives
 LARGEST_ROOT_BYTES = 256 << 20
 MOST_ROWS = 1 << 40
 TEXT = "string"
@@ -70,9 +70,17 @@ class Stored:
         """Bytes of every chunk without its checksum (the last one is padded); None for text."""
         return None if self.dtype == TEXT else self.chunk_rows * self.row_bytes
 
+    @property
+    def separator(self) -> str:
+        """What stands between the numbers in a chunk's name.
+
+        A dot for one file per video: with a slash every video would have as many folders as its rows have dimensions.
+        """
+        return "." if self.own_files else "/"
+
     def chunk(self, index: int) -> str:
         """Path of a chunk file in the store."""
-        return "/".join([self.name, "c", str(index), *["0"] * len(self.shape)])
+        return f"{self.name}/{self.separator.join(['c', str(index), *['0'] * len(self.shape)])}"
 
     @property
     def document(self) -> str:

@@ -159,15 +159,15 @@ class Pool:
     def _describe(self, spec: ArraySpec) -> None:
         about = self.recipe_folder(spec) / "recipe.json"
         if not about.exists():
-            self._write(about, canonical(spec.identity).encode())
+            self._write(about, canonical(spec.identity).encode(), durable=self.durable)
 
-    def _write(self, target: Path, content: bytes) -> None:
+    def _write(self, target: Path, content: bytes, *, durable: bool) -> None:
         fd, name = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
         try:
             with os.fdopen(fd, "wb") as file:
                 file.write(content)
                 file.flush()
-                if self.durable:
+                if durable:
                     os.fsync(file.fileno())
             os.chmod(name, READ_ONLY)
             os.replace(name, target)
@@ -176,8 +176,23 @@ class Pool:
                 os.unlink(name)
             raise
 
-    def put(self, spec: ArraySpec, unit: Unit, stored: Stored, columns: Mapping[str, Sequence[str]]) -> Entry:
+    def put(
+        self,
+        spec: ArraySpec,
+        unit: Unit,
+        stored: Stored,
+        columns: Mapping[str, Sequence[str]],
+        *,
+        adopted: bool = False,
+    ) -> Entry:
         """Keep a unit's finished rows.
+
+        Args:
+            spec: the array.
+            unit: the video.
+            stored: its rows and their loss.
+            columns: its text.
+            adopted: whether an older store has the same rows, so that nothing need wait for the disk.
 
         Raises:
             DiskError: they cannot be written.
@@ -193,8 +208,9 @@ class Pool:
         )
         with disk_errors(f"keep the rows of {unit.video_id} in the pool {self.root}"):
             self._make_folder(chunk.parent)
-            self._write(chunk, content)
-            self._write(about, canonical(entry.sidecar(spec, unit)).encode())
+            durable = self.durable and not adopted
+            self._write(chunk, content, durable=durable)
+            self._write(about, canonical(entry.sidecar(spec, unit)).encode(), durable=durable)
         return entry
 
     def link(self, spec: ArraySpec, unit: Unit, entry: Entry) -> Entry:
@@ -206,10 +222,16 @@ class Pool:
         chunk, about = self.paths(spec, unit)
         with disk_errors(f"keep the rows of {unit.video_id} in the pool {self.root}"):
             self._make_folder(chunk.parent)
-            with tempfile.TemporaryDirectory(prefix=".tmp-", dir=chunk.parent) as folder:
-                place(entry.path, Path(folder) / "rows")
-                os.replace(Path(folder) / "rows", chunk)
-            self._write(about, canonical(entry.sidecar(spec, unit)).encode())
+            # The array's lock makes this name ours alone; a killed run may have left it.
+            fresh = chunk.parent / f".tmp-{unit.key}"
+            try:
+                fresh.unlink(missing_ok=True)
+                place(entry.path, fresh)
+                os.replace(fresh, chunk)
+            finally:
+                # Replacing a name by another name of the same file does nothing, and keeps both.
+                fresh.unlink(missing_ok=True)
+            self._write(about, canonical(entry.sidecar(spec, unit)).encode(), durable=False)
         return Entry(chunk, entry.sha256, entry.row_sha256, entry.loss, entry.columns)
 
     def find(self, spec: ArraySpec, unit: Unit) -> Entry | None:

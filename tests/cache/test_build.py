@@ -112,7 +112,7 @@ def test_adoption_takes_an_open_store_or_a_function_that_finds_some(tmp_path: Pa
     assert counts(build(tmp_path / "c.zarr", units(3), adopt=[tmp_path / "nowhere"])) == (6, 0, 0)
 
 
-@pytest.mark.parametrize("damage", ["clip/c/1/0/0/0/0", "embedding/c/0/0", "source_digest/c/0", "zarr.json"])
+@pytest.mark.parametrize("damage", ["clip/c.1.0.0.0.0", "embedding/c/0/0", "source_digest/c/0", "zarr.json"])
 def test_damage_in_an_older_store_is_not_adopted(tmp_path: Path, fresh: Any, damage: str) -> None:
     old = tmp_path / "old.zarr"
     build(old, units(3))
@@ -128,7 +128,7 @@ def test_damage_in_an_older_store_is_not_adopted(tmp_path: Path, fresh: Any, dam
 def test_damage_to_a_linked_file_is_noticed_and_not_spread(tmp_path: Path, pool: Pool, fresh: Any) -> None:
     path = tmp_path / "s.zarr"
     build(path, units(3), pool=pool)
-    chunk = path / "clip/c/1/0/0/0/0"
+    chunk = path / "clip/c.1.0.0.0.0"
     chunk.chmod(0o644)
     with chunk.open("r+b") as file:
         file.write(b"damage")
@@ -237,7 +237,7 @@ def test_a_failed_video_is_tried_again_and_leaves_no_trace_when_it_succeeds(tmp_
     broken = Teacher(broken={"source0001": "bad"})
     report = build(path, units(3), teacher=broken, max_failed=1)
     assert (report.failed, report.computed) == (2, 4)
-    assert not (path / "clip/c/1").exists()
+    assert not (path / "clip/c.1.0.0.0.0").exists()
     build(path, units(3))
     assert tree(path) == fresh(units(3))
 
@@ -273,10 +273,10 @@ def test_large_rows_are_linked_and_small_ones_are_not(tmp_path: Path, pool: Pool
     path = tmp_path / "s.zarr"
     build(path, units(3), pool=pool)
     chunk, _ = pool.paths(CLIP, unit(1))
-    assert os.stat(path / "clip/c/1/0/0/0/0").st_ino == chunk.stat().st_ino
+    assert os.stat(path / "clip/c.1.0.0.0.0").st_ino == chunk.stat().st_ino
     inodes = {os.stat(file).st_ino for file in path.rglob("*") if file.is_file()}
     inodes |= {os.stat(file).st_ino for file in pool.root.rglob("*.rows")}
-    stored = sum(1 for _ in path.rglob("c/*/0/0/0/0"))
+    stored = sum(1 for _ in path.glob("clip/c.*.0.0.0.0"))
     assert stored == 3
     assert len(inodes) == len([f for f in path.rglob("*") if f.is_file()]) + 3  # only the embeddings' pool files more
 

@@ -20,7 +20,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build(folder / "a.zarr", units(4), teacher=Teacher(broken={"source0001": "too short"}), max_failed=1, pool=pool)
     build(folder / "b.zarr", units(2), pool=pool)
     build(folder / "damaged.zarr", units(2))
-    chunk = folder / "damaged.zarr/clip/c/1/0/0/0/0"
+    chunk = folder / "damaged.zarr/clip/c.1.0.0.0.0"
     content = bytearray(chunk.read_bytes())
     content[100] ^= 1
     chunk.unlink()
@@ -51,7 +51,7 @@ def test_verify_says_ok_or_what_is_wrong(place: Path) -> None:
     assert run("verify", place / "a.zarr").exit_code == 0
     done = run("verify", place / "damaged.zarr")
     assert done.exit_code == 1
-    assert "clip/c/1/0/0/0/0" in done.stdout
+    assert "clip/c.1.0.0.0.0" in done.stdout
     assert "video0001" in done.stdout
     told = json.loads(run("verify", place / "damaged.zarr", "--json").stdout)
     assert told["ok"] is False

@@ -75,7 +75,7 @@ def test_the_cache_may_be_elsewhere(project: Path, tmp_path: Path) -> None:
 
 
 def test_damage_in_the_dvc_cache_is_computed_again_and_not_spread(project: Path) -> None:
-    chunk = (project / "data/targets.zarr/clip/c/1/0/0/0/0").read_bytes()
+    chunk = (project / "data/targets.zarr/clip/c.1.0.0.0.0").read_bytes()
     commit(project, "data/targets.zarr")
     md5 = hashlib.md5(chunk).hexdigest()
     kept = project / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
@@ -171,7 +171,7 @@ def test_a_fresh_clone_that_pulls_or_only_has_the_remote_computes_one_video(tmp_
         assert open_store(clone / "targets.zarr").verify() == []
     assert tree(tmp_path / "pulled/targets.zarr") == tree(tmp_path / "bare/targets.zarr")
     if link == "hardlink":
-        chunk = "clip/c/0/0/0/0/0"
+        chunk = "clip/c.0.0.0.0.0"
         inode = (tmp_path / "pulled/targets.zarr" / chunk).stat().st_ino
         held = [path for path in (tmp_path / "pulled").rglob("*") if path.is_file() and path.stat().st_ino == inode]
         assert len(held) == 3  # workspace, pool and DVC's cache: one file on the disk

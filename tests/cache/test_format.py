@@ -43,7 +43,8 @@ class PlainReader:
         shape, (chunk_rows, *inner) = told["shape"], told["chunk_grid"]["configuration"]["chunk_shape"]
         parts: list[Any] = []
         for chunk in range(-(-shape[0] // chunk_rows)):
-            file = self.store.joinpath(name, "c", str(chunk), *["0"] * len(inner))
+            separator = told["chunk_key_encoding"]["configuration"]["separator"]
+            file = self.store / name / separator.join(["c", str(chunk), *["0"] * len(inner)])
             if told["data_type"] == "string":
                 parts += self.texts(file.read_bytes()[:-4])
             elif file.exists():

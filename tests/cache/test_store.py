@@ -177,7 +177,7 @@ def test_what_is_not_a_store_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("ram_bytes", [1 << 30, 0])
-@pytest.mark.parametrize("chunk", ["embedding/c/0/0", "clip/c/0/0/0/0/0"])
+@pytest.mark.parametrize("chunk", ["embedding/c/0/0", "clip/c.0.0.0.0.0"])
 @pytest.mark.parametrize("how", ["flip", "truncate", "missing", "empty"])
 def test_damage_is_noticed_when_a_chunk_is_first_read(tmp_path: Path, chunk: str, how: str, ram_bytes: int) -> None:
     place = tmp_path / "s.zarr"
@@ -196,11 +196,11 @@ def test_a_file_that_shrinks_while_it_is_in_use_is_noticed(tmp_path: Path) -> No
     build(place, units(2))
     store = open_store(place)
     store.read("clip", [0])
-    chunk = place / "clip/c/0/0/0/0/0"
+    chunk = place / "clip/c.0.0.0.0.0"
     content = chunk.read_bytes()
     chunk.unlink()
     chunk.write_bytes(content[: len(content) // 2])
-    with pytest.raises(StoreError, match="bytes"):
+    with pytest.raises(StoreError, match="became shorter"):
         store.read("clip", [1])
 
 

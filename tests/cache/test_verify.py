@@ -38,7 +38,7 @@ def test_a_sound_store_has_no_problems(sound: Path) -> None:
 
 
 ALL_FILES = [
-    "zarr.json", "clip/zarr.json", "clip/c/0/0/0/0/0", "clip/c/4/0/0/0/0", "embedding/c/0/0", "embedding/zarr.json",
+    "zarr.json", "clip/zarr.json", "clip/c.0.0.0.0.0", "clip/c.4.0.0.0.0", "embedding/c/0/0", "embedding/zarr.json",
     "embedding_sha256/c/0/0", "embedding_loss/c/0/0", "clip_sha256/c/0/0", "status/c/0", "reason/c/0", "view/c/0",
     "video_id/c/0", "video_digest/c/0", "source_digest/c/0", "decoder/c/0", "clip_view/c/0", "status/zarr.json",
 ]  # fmt: skip
@@ -67,7 +67,7 @@ def test_every_damaged_file_is_found_and_named(store: Path, name: str, how: str)
 
 @pytest.mark.parametrize(
     ("name", "videos"),
-    [("clip/c/1/0/0/0", ("video0001",)), ("embedding/c/0/0", tuple(f"video{n:04d}" for n in range(5)))],
+    [("clip/c.1.0.0.0.0", ("video0001",)), ("embedding/c/0/0", tuple(f"video{n:04d}" for n in range(5)))],
 )
 def test_the_videos_of_a_damaged_chunk_are_named(store: Path, name: str, videos: tuple[str, ...]) -> None:
     path = next(path for path in (store / name.split("/")[0]).rglob("*") if path.is_file() and name in str(path))
@@ -82,7 +82,7 @@ def test_the_videos_of_a_damaged_chunk_are_named(store: Path, name: str, videos:
 
 
 @pytest.mark.parametrize(
-    "extra", ["clip/c/9/0/0/0/0", "clip/c/3/0/0/0/0", "new/zarr.json", ".partial", "embedding/c/0/1"]
+    "extra", ["clip/c.9.0.0.0.0", "clip/c.3.0.0.0.0", "new/zarr.json", ".partial", "embedding/c/0/1"]
 )
 def test_an_extra_file_is_found(store: Path, extra: str) -> None:
     (store / extra).parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def test_an_extra_file_is_found(store: Path, extra: str) -> None:
 
 
 def test_two_exchanged_chunks_are_found(store: Path) -> None:
-    one, other = store / "clip/c/0/0/0/0/0", store / "clip/c/1/0/0/0/0"
+    one, other = store / "clip/c.0.0.0.0.0", store / "clip/c.1.0.0.0.0"
     one.rename(store / "x")
     other.rename(one)
     (store / "x").rename(other)
