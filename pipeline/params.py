@@ -196,6 +196,8 @@ class DistillSettings(Section):
     """Decay of the exponential moving average of the weights; 0 switches it off."""
     precision: Literal["float32", "bfloat16"]
     """Of the student's arithmetic in training; ``bfloat16`` (mixed precision) is for CUDA."""
+    validation_views: Count
+    """Views per validation video that choose the epoch; calibration and test use all."""
     patience: Count | None
     """Epochs without a better validation result before training stops; null trains to the end."""
     seed: int

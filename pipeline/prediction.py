@@ -98,12 +98,12 @@ def mean_srcc(entries: Sequence[VideoRows], scores: np.ndarray) -> float:
 
     Args:
         entries: videos; those without a usable score are left out.
-        scores: per row of the clips.
+        scores: per row of the clips; NaN where a row was not scored, but for one per video at least.
     """
     values = []
     for name in sorted({entry.video.dataset for entry in entries}):
         pairs = [
-            (float(scores[entry.rows].mean()), entry.unit_mos)
+            (float(np.nanmean(scores[entry.rows])), entry.unit_mos)
             for entry in entries
             if entry.video.dataset == name and entry.unit_mos is not None
         ]

@@ -236,13 +236,13 @@ class _Run:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        """Loss over all rows of the validation videos, and SRCC of the means over views of the labelled ones."""
+        """Loss over the first views of the validation videos, and SRCC of the means over them."""
         model = self._bare
         if self._average and self._averaged:
             self._averaged.load_state_dict(self._average.weights)
             model = self._averaged
         model.eval()
-        rows = np.concatenate([entry.rows for entry in self.val_videos])
+        rows = np.concatenate([entry.rows[: self.settings.validation_views] for entry in self.val_videos])
         size, losses = self.settings.batch_size, 0.0
         scores = np.full(len(self.data.clips), np.nan)
         for start in range(0, len(rows), size):
