@@ -71,12 +71,17 @@ def digest(value: Any) -> str:
         raise SpecError(f"got text that is not valid Unicode ({error}); expected text that UTF-8 can spell") from error
 
 
-def _flat(value: Any, at: str = "") -> dict[str, Any]:
+def _flat(value: Any, at: tuple[str | int, ...] = ()) -> dict[tuple[str | int, ...], Any]:
     if isinstance(value, dict) and value:
-        return {k: v for key, item in value.items() for k, v in _flat(item, f"{at}.{key}".lstrip(".")).items()}
+        return {path: leaf for key, item in value.items() for path, leaf in _flat(item, (*at, key)).items()}
     if isinstance(value, list) and value:
-        return {k: v for index, item in enumerate(value) for k, v in _flat(item, f"{at}[{index}]").items()}
+        return {path: leaf for index, item in enumerate(value) for path, leaf in _flat(item, (*at, index)).items()}
     return {at: value}
+
+
+def _name(path: tuple[str | int, ...]) -> str:
+    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in path]
+    return "".join(steps).removeprefix(".") or "value"
 
 
 def _spell(value: Any) -> str:
@@ -91,8 +96,8 @@ def difference(stored: Any, asked: Any) -> list[str]:
     """
     left, right = _flat(plain(stored)), _flat(plain(asked))
     lines = []
-    for field in sorted(left.keys() | right.keys()):
-        was, wants = left.get(field, ABSENT), right.get(field, ABSENT)
+    for path in sorted(left.keys() | right.keys(), key=_name):
+        was, wants = left.get(path, ABSENT), right.get(path, ABSENT)
         if type(was) is not type(wants) or was != wants:
-            lines.append(f"{field or 'value'}: stored {_spell(was)}, asked {_spell(wants)}")
+            lines.append(f"{_name(path)}: stored {_spell(was)}, asked {_spell(wants)}")
     return lines

@@ -52,6 +52,14 @@ def test_difference_names_every_field() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [({"a.b": 1}, {"a": {"b": 1}}), ({"": None}, None), ({"a": {}}, {"a": []}), ({"a[0]": 1}, {"a": [1]})],
+)
+def test_fields_that_are_spelled_alike_are_still_different(one: object, other: object) -> None:
+    assert difference(one, other)
+
+
 @given(PLAIN)
 def test_canonical_text_reads_back_to_itself(value: object) -> None:
     text = canonical(value)
