@@ -106,7 +106,6 @@ def publish(built: Path, path: Path) -> None:
         OSError: the disk refuses.
     """
     check_replaceable(path)
-    built.chmod(0o777 & ~_umask())
     if not path.exists():
         os.rename(built, path)
     elif not _exchange(built, path):
@@ -118,9 +117,3 @@ def publish(built: Path, path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

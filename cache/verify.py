@@ -5,7 +5,6 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -22,9 +21,8 @@ NAMED_VIDEOS = 8
 LONGEST_DOCUMENT_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with a store.
+class Problem(str):
+    """One thing that is wrong with a store: a text for people, with what it concerns for programs.
 
     Attributes:
         what: what is wrong.
@@ -34,19 +32,25 @@ class Problem:
     """
 
     what: str
-    array: str = ""
-    chunk: str = ""
-    videos: tuple[str, ...] = ()
+    array: str
+    chunk: str
+    videos: tuple[str, ...]
 
-    def __str__(self) -> str:
-        where = self.chunk or self.array or "store"
-        shown = ", ".join(self.videos[:NAMED_VIDEOS])
-        more = f" and {len(self.videos) - NAMED_VIDEOS} more" if len(self.videos) > NAMED_VIDEOS else ""
-        return f"{where}: {self.what}" + (f" (videos: {shown}{more})" if self.videos else "")
+    def __new__(cls, what: str, array: str = "", chunk: str = "", videos: tuple[str, ...] = ()) -> "Problem":
+        """Spell the problem."""
+        shown = ", ".join(videos[:NAMED_VIDEOS])
+        more = f" and {len(videos) - NAMED_VIDEOS} more" if len(videos) > NAMED_VIDEOS else ""
+        concerned = f" (videos: {shown}{more})" if videos else ""
+        problem = super().__new__(cls, f"{chunk or array or 'store'}: {what}{concerned}")
+        problem.what, problem.array, problem.chunk, problem.videos = what, array, chunk, videos
+        return problem
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.what, self.array, self.chunk, self.videos
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON."""
-        return asdict(self) | {"videos": list(self.videos)}
+        return {"what": self.what, "array": self.array, "chunk": self.chunk, "videos": list(self.videos)}
 
 
 def verify(files: Files) -> list[Problem]:

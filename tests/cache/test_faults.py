@@ -83,7 +83,6 @@ def as_nobody(program: str, *arguments: object) -> "subprocess.CompletedProcess[
         "from pathlib import Path",
         "from tests.cache.toy import *",
         "from cache import *",
-        "np.random.default_rng(0)",  # loads what the other user may not be allowed to read
         f"os.getuid() or (os.setgid({NOBODY}), os.setuid({NOBODY}))",
         program,
     ]
