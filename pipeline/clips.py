@@ -9,7 +9,9 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,6 @@ from numpy.typing import NDArray
 from pipeline import registry
 from pipeline.decoders import DecodeError, DecodeOptions, OpenVideo, check_file
 from pipeline.pictures import Picture
-from pipeline.resampling import axis, resample
 from pipeline.views import ViewError, ViewParameters, ViewPolicy, draw_view
 
 _Uses = dict[int, list[tuple[int, int]]]
@@ -84,8 +85,13 @@ def render_video(task: RenderTask) -> Clips | str:
     return clips
 
 
+@lru_cache
+def _decoder(name: str) -> ModuleType:
+    return registry.find("decoders", name)
+
+
 def _render(task: RenderTask) -> Clips:
-    with registry.find("decoders", task.decoder).open(task.path, options=task.options) as video:
+    with _decoder(task.decoder).open(task.path, options=task.options) as video:
         info = video.info
         if task.num_frames is not None and task.num_frames != info.num_frames:
             raise DecodeError(
@@ -163,10 +169,6 @@ class _Cutter:
             for position, index in enumerate(parameters.frames):
                 self.uses[index].append((view, position))
         self._native = all(parameters.plane == (height, width) for parameters in views)
-        if self._native:
-            places = [_pixel_places(policy, parameters) for parameters in views]
-            self._rows = np.stack([rows for rows, _ in places])
-            self._columns = np.stack([columns for _, columns in places])
 
     def cut(self, index: int, picture: Picture) -> None:
         """Fills in what the views need of one frame."""
@@ -174,18 +176,31 @@ class _Cutter:
         if not uses:
             return
         seen = sorted({view for view, _ in uses})
-        cuts = dict(
-            zip(seen, self._gather(picture, seen) if self._native else self._resample(picture, seen), strict=True)
-        )
+        patches = self._native_patches(picture, seen) if self._native else self._resampled_patches(picture, seen)
+        num_patches, side, grid = self._policy.grid**2, self._policy.patch, self._policy.grid
         for view, position in uses:
-            self.clips[view, position] = cuts[view]
+            clip, first = self.clips[view, position], seen.index(view) * num_patches
+            for cell in range(num_patches):
+                row, column = cell // grid * side, cell % grid * side
+                clip[row : row + side, column : column + side] = patches[first + cell]
 
-    def _gather(self, picture: Picture, seen: list[int]) -> NDArray[np.uint8]:
-        return picture.gather(self._rows[seen], self._columns[seen])
+    def _native_patches(self, picture: Picture, seen: list[int]) -> Sequence[NDArray[np.uint8]]:
+        """Every patch of these views at native resolution, each ``h w 3``."""
+        side = self._policy.patch
+        corners = [corner for view in seen for corner in self._views[view].patches]
+        whole = picture.whole(len(corners) * side * side)
+        if whole is not None:
+            return [whole[top : top + side, left : left + side] for top, left in corners]
+        inside = np.arange(side, dtype=np.intp)
+        tops, lefts = np.array(corners, np.intp).T
+        return list(picture.gather((tops[:, None] + inside)[:, :, None], (lefts[:, None] + inside)[:, None, :]))
 
-    def _resample(self, picture: Picture, seen: list[int]) -> list[NDArray[np.uint8]]:
-        policy, (height, width) = self._policy, self._frame_size
-        side, how = policy.patch, (policy.interpolation, policy.antialias)
+    def _resampled_patches(self, picture: Picture, seen: list[int]) -> Sequence[NDArray[np.uint8]]:
+        """Every patch of these views from the resized frame, each ``h w 3``."""
+        from pipeline.resampling import axis, resample
+
+        (height, width), side = self._frame_size, self._policy.patch
+        how = (self._policy.interpolation, self._policy.antialias)
         plans = [
             (
                 axis(height, self._views[view].plane[0], top, side, *how),
@@ -194,21 +209,7 @@ class _Cutter:
             for view in seen
             for top, left in self._views[view].patches
         ]
-        patches = np.stack(resample(picture, plans))
-        grid = policy.grid
-        tiled = patches.reshape(len(seen), grid, grid, side, side, 3).transpose(0, 1, 3, 2, 4, 5)
-        return list(tiled.reshape(len(seen), policy.size, policy.size, 3))
-
-
-def _pixel_places(policy: ViewPolicy, parameters: ViewParameters) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Row and column in the frame of every pixel of a clip that keeps native resolution, each ``h w``."""
-    grid, side = policy.grid, policy.patch
-    corners = np.array(parameters.patches, np.intp).reshape(grid, grid, 2)
-    inside = np.arange(side, dtype=np.intp)
-    shape = (grid, side, grid, side)
-    rows = np.broadcast_to(corners[:, None, :, None, 0] + inside[None, :, None, None], shape)
-    columns = np.broadcast_to(corners[:, None, :, None, 1] + inside[None, None, None, :], shape)
-    return rows.reshape(policy.size, policy.size), columns.reshape(policy.size, policy.size)
+        return resample(picture, plans)
 
 
 def _check(policy: ViewPolicy, parameters: ViewParameters) -> None:

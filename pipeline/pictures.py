@@ -1,6 +1,11 @@
-"""One decoded frame, from which any region is read as RGB: crop first, convert after."""
+"""One decoded frame, from which any region is read as RGB: crop first, convert after.
 
-from dataclasses import dataclass
+Where a large part of the frame is wanted and the decoder's own library converts whole frames to the very same bytes
+much faster, that is used instead (``whole``); the pixels are the same either way.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -43,12 +48,25 @@ class Picture(Protocol):
         """Scattered pixels.
 
         Args:
-            rows: one per pixel, any shape, inside the frame.
-            columns: same shape.
+            rows: inside the frame, any shape.
+            columns: inside the frame; the two shapes are broadcast together.
 
         Returns:
-            uint8 of the same shape with a last axis of red, green, blue.
+            uint8 of that shape with a last axis of red, green, blue.
         """
+
+    def whole(self, num_pixels: int) -> NDArray[np.uint8] | None:
+        """The whole frame, where having it costs no more than having some of its pixels.
+
+        Args:
+            num_pixels: how many are wanted.
+
+        Returns:
+            uint8 ``h w 3``; None where ``region`` and ``gather`` are cheaper.
+        """
+
+
+_WHOLE_IS_CHEAPER_BY = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +80,7 @@ class PlanarPicture:
         subsampling: how far luma's row and column are shifted right to find their chroma sample; (1, 1) for 4:2:0.
         depth: bits per sample, 8 … 16.
         colour: matrix and range.
+        convert: converts the whole frame to uint8 ``h w 3`` with the same bytes as ``region``, but faster.
     """
 
     y: NDArray[np.integer]
@@ -70,6 +89,8 @@ class PlanarPicture:
     subsampling: tuple[int, int]
     depth: int
     colour: Colour
+    convert: Callable[[], NDArray[np.uint8]] | None = None
+    _converted: list[NDArray[np.uint8]] = field(default_factory=list)
 
     @property
     def height(self) -> int:
@@ -111,6 +132,14 @@ class PlanarPicture:
             return pixels_to_rgb(luma, neutral, neutral, depth=self.depth, colour=self.colour)
         at = (rows >> self.subsampling[0], columns >> self.subsampling[1])
         return pixels_to_rgb(luma, self.u[at], self.v[at], depth=self.depth, colour=self.colour)
+
+    def whole(self, num_pixels: int) -> NDArray[np.uint8] | None:
+        """As ``Picture.whole``."""
+        if self.convert is None or self.height * self.width > _WHOLE_IS_CHEAPER_BY * num_pixels:
+            return None
+        if not self._converted:
+            self._converted.append(self.convert())
+        return self._converted[0]
 
     def turned(self, quarters: int) -> "PlanarPicture":
         """The frame turned clockwise.
@@ -154,6 +183,10 @@ class RgbPicture:
     def gather(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.uint8]:
         """As ``Picture.gather``."""
         return self.rgb[rows, columns]
+
+    def whole(self, num_pixels: int) -> NDArray[np.uint8]:
+        """As ``Picture.whole``."""
+        return self.rgb
 
     def turned(self, quarters: int) -> "RgbPicture":
         """The frame turned clockwise by quarter turns."""

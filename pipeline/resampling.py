@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from pipeline.pictures import Box, Picture
 
@@ -28,14 +29,24 @@ class Axis:
 
     Attributes:
         needed: source positions that are mixed, ascending.
-        taps: intp ``(taps, length)``: which entries of ``needed`` each output position mixes.
-        weights: float32 ``(taps, length)``, adding up to 1 over the taps; None where source pixels are taken
-            as they are.
+        mixing: float32 ``(length, needed)``, sparse, each row adding up to 1; None where source pixels are taken as
+            they are.
     """
 
     needed: NDArray[np.intp]
-    taps: NDArray[np.intp]
-    weights: NDArray[np.float32] | None
+    mixing: Any | None
+
+    def pick(self, pixels: NDArray[Any], first: int) -> NDArray[Any]:
+        """The needed entries of ``pixels``, whose first row stands at position ``first`` of the source."""
+        start, stop = int(self.needed[0]) - first, int(self.needed[-1]) + 1 - first
+        return pixels[start:stop] if self.needed.size == stop - start else pixels[self.needed - first]
+
+    def mix(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Mixes the needed rows, ``n w c``, into the wanted ones."""
+        if self.mixing is None:
+            return pixels
+        mixed: NDArray[Any] = self.mixing @ pixels.reshape(len(pixels), -1).astype(np.float32, copy=False)
+        return mixed.reshape(-1, *pixels.shape[1:])
 
 
 @lru_cache(maxsize=1024)
@@ -52,7 +63,7 @@ def axis(source: int, resized: int, start: int, length: int, interpolation: str,
     """
     wanted = np.arange(start, start + length, dtype=np.intp)
     if resized == source:
-        return Axis(wanted, np.arange(length, dtype=np.intp)[None], None)
+        return Axis(wanted, None)
     scale = source / resized
     stretch = max(scale, 1.0) if antialias else 1.0
     reach = stretch if interpolation == "bilinear" else 2 * stretch
@@ -67,7 +78,9 @@ def axis(source: int, resized: int, start: int, length: int, interpolation: str,
         weights = np.where((positions >= 0) & (positions < source), weights, 0.0)
         weights /= weights.sum(axis=0)
     needed, taps = np.unique(np.clip(positions, 0, source - 1), return_inverse=True)
-    return Axis(needed, taps.reshape(positions.shape), weights.astype(np.float32))
+    ends = np.arange(length + 1) * len(positions)
+    entries = (weights.T.astype(np.float32).reshape(-1), taps.reshape(positions.shape).T.reshape(-1), ends)
+    return Axis(needed, csr_array(entries, shape=(length, needed.size)))
 
 
 def _triangle(distance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -95,21 +108,17 @@ def resample(picture: Picture, patches: Sequence[tuple[Axis, Axis]]) -> list[NDA
         Per patch uint8 ``h w 3``: red, green, blue.
     """
     box = _span(patches)
-    if sum(rows.needed.size * columns.needed.size for rows, columns in patches) < box.height * box.width:
-        return [
-            _mix(picture.gather(rows.needed[:, None], columns.needed[None, :]), rows, columns)
-            for rows, columns in patches
-        ]
-    shared = picture.region(box)
-    return [
-        _mix(shared[rows.needed[0] - box.top :, columns.needed[0] - box.left :], _dense(rows), _dense(columns))
-        for rows, columns in patches
-    ]
-
-
-def _dense(plan: Axis) -> Axis:
-    """The plan with taps that count source positions from the first needed one."""
-    return Axis(plan.needed, (plan.needed - plan.needed[0])[plan.taps], plan.weights)
+    scattered = sum(rows.needed.size * columns.needed.size for rows, columns in patches)
+    whole = picture.whole(min(scattered, box.height * box.width))
+    if whole is None and scattered < box.height * box.width:
+        pixels = [picture.gather(rows.needed[:, None], columns.needed[None, :]) for rows, columns in patches]
+        return [_mix(own, rows, columns, None) for own, (rows, columns) in zip(pixels, patches, strict=True)]
+    shared = picture.region(box) if whole is None else whole[box.top : box.top + box.height, box.left :]
+    cuts = []
+    for rows, columns in patches:
+        first, last = int(columns.needed[0]) - box.left, int(columns.needed[-1]) + 1 - box.left
+        cuts.append(_mix(rows.pick(shared[:, first:last], box.top), rows, columns, int(columns.needed[0])))
+    return cuts
 
 
 def _span(patches: Sequence[tuple[Axis, Axis]]) -> Box:
@@ -120,20 +129,19 @@ def _span(patches: Sequence[tuple[Axis, Axis]]) -> Box:
     return Box(top, left, bottom - top, right - left)
 
 
-def _mix(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> NDArray[np.uint8]:
-    if rows.weights is None and columns.weights is None:
-        whole: NDArray[np.uint8] = pixels[rows.taps[0]][:, columns.taps[0]]
-        return whole
-    mixed = _along_rows(pixels[:, : int(columns.taps.max()) + 1], rows)
-    mixed = _along_rows(mixed.transpose(1, 0, 2), columns).transpose(1, 0, 2)
+def _mix(pixels: NDArray[np.uint8], rows: Axis, columns: Axis, first: int | None) -> NDArray[np.uint8]:
+    """Mixes rows, then columns.
+
+    Args:
+        pixels: the needed rows.
+        rows: how they are mixed.
+        columns: how their columns are mixed.
+        first: source column at which ``pixels`` begins; None where it has the needed columns only.
+    """
+    turned = rows.mix(pixels).transpose(1, 0, 2)
+    chosen = np.ascontiguousarray(turned if first is None else columns.pick(turned, first))
+    mixed = columns.mix(chosen).transpose(1, 0, 2)
+    if mixed.dtype == np.uint8:
+        return mixed
     rounded: NDArray[np.uint8] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     return rounded
-
-
-def _along_rows(pixels: NDArray[Any], plan: Axis) -> NDArray[np.float32]:
-    if plan.weights is None:
-        return np.asarray(pixels[plan.taps[0]], np.float32)
-    total: NDArray[np.float32] = np.zeros((plan.taps.shape[1], *pixels.shape[1:]), np.float32)
-    for tap, weight in zip(plan.taps, plan.weights, strict=True):
-        total += pixels[tap] * weight[:, None, None]
-    return total

@@ -19,7 +19,7 @@ crop. Left out: flips, colour and erasing augmentation, which change quality its
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from pipeline.draws import Draws
@@ -93,7 +93,8 @@ class ViewParameters:
 
     def to_json(self) -> str:
         """One line of JSON; ``from_json`` gives back the same."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return json.dumps(values, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "ViewParameters":

@@ -8,6 +8,7 @@ Matroska; packets that an edit list hides are not counted), else by decoding. ``
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.colour import Colour, untagged
+from pipeline.colour import Colour, planes_to_rgb, untagged
 from pipeline.decoders import DecodeError, DecodeOptions, VideoInfo, check_file, check_indices, check_size
 from pipeline.pictures import PlanarPicture, RgbPicture
 
@@ -33,7 +34,9 @@ _FORMATS = (
 _ONE_PACKET_ONE_FRAME = {"h264", "hevc", "vvc", "vp9", "av1", "mjpeg", "prores", "ffv1", "rawvideo", "dnxhd"}
 _COUNTABLE_CONTAINERS = {"mov", "mp4", "matroska", "webm", "ivf"}
 _MATRICES = {1: "bt709", 2: "untagged", 3: "untagged", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
+_NUMBERS = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, "bt2020": 9}
 _RANGES = {0: "untagged", 1: "limited", 2: "full"}
+_TRIAL_ROWS = 16
 _DAMAGE = (av.error.FFmpegError, ValueError, EOFError)
 
 
@@ -211,17 +214,12 @@ def _count(container: InputContainer, stream: VideoStream, options: DecodeOption
             raise DecodeError(f"the container is damaged: {message.strip()}")
     if shown == 0:
         raise DecodeError("the video has no frames")
-    return shown, hidden > 0 or _shortened(container, shown, options)
+    return shown, hidden > 0 or _shortened(container, stream, shown)
 
 
-def _shortened(container: InputContainer, shown: int, options: DecodeOptions) -> bool:
-    """Whether the MP4 edit list leaves out frames altogether: reading without it gives more packets."""
-    if "mov" not in container.format.name.split(","):
-        return False
-    with av.open(container.name, options={"ignore_editlist": "1", "protocol_whitelist": "file"}) as whole:
-        index = next(stream.index for stream in whole.streams.video if not _is_attached(stream))
-        packets = _limited(whole.demux(whole.streams[index]), options)
-        return sum(1 for packet in packets if packet.size > 0) != shown
+def _shortened(container: InputContainer, stream: VideoStream, shown: int) -> bool:
+    """Whether an MP4's edit list leaves out frames altogether: its sample table, which knows no edits, has others."""
+    return "mov" in container.format.name.split(",") and stream.frames != shown
 
 
 def _limited(items: Iterator[Any], options: DecodeOptions) -> Iterator[Any]:
@@ -294,9 +292,42 @@ def _picture(frame: VideoFrame, colour: Colour) -> PlanarPicture | RgbPicture:
     if not planar or layout.is_big_endian or layout.components[0].bits > 16 or names.startswith("grayf"):
         return RgbPicture(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
     planes = _planes(frame)
+    plain = layout.name in ("yuv420p", "yuvj420p") and frame.width % 2 == frame.height % 2 == 0
+    convert = partial(_convert, frame, colour) if plain and _converts_alike(frame.width, colour) else None
+    depth = layout.components[0].bits
     u, v = (planes[1], planes[2]) if len(planes) == 3 else (None, None)
     shifts = (0, 0) if u is None else _subsampling(frame)
-    return PlanarPicture(y=planes[0], u=u, v=v, subsampling=shifts, depth=layout.components[0].bits, colour=colour)
+    return PlanarPicture(y=planes[0], u=u, v=v, subsampling=shifts, depth=depth, colour=colour, convert=convert)
+
+
+def _convert(frame: VideoFrame, colour: Colour) -> NDArray[np.uint8]:
+    """FFmpeg's conversion of a whole 8-bit 4:2:0 frame, told the matrix and range."""
+    converted = frame.to_ndarray(
+        format="rgb24",
+        src_colorspace=_NUMBERS[colour.matrix],
+        src_color_range=2 if colour.full_range else 1,
+        threads=1,
+    )
+    return np.asarray(converted, np.uint8)
+
+
+@lru_cache
+def _converts_alike(width: int, colour: Colour) -> bool:
+    """Whether FFmpeg, on this machine, converts 8-bit 4:2:0 to the very bytes of ``pipeline.colour``; tried on noise.
+
+    It does on x86-64, whose instructions round as the colour rule says.
+
+    Args:
+        width: of the frames, in px, even; the last few pixels of a row may be converted by other instructions.
+        colour: matrix and range.
+    """
+    rows = _TRIAL_ROWS
+    noise = np.random.Generator(np.random.Philox(key=width)).integers(0, 256, (rows * 3 // 2, width), np.uint8)
+    y, u, v = np.split(noise.reshape(-1), [rows * width, rows * width * 5 // 4])
+    chroma = (rows // 2, width // 2)
+    planes = (y.reshape(rows, width), u.reshape(chroma), v.reshape(chroma))
+    mine = planes_to_rgb(*planes, subsampling=(1, 1), origin=(0, 0), depth=8, colour=colour)
+    return np.array_equal(mine, _convert(VideoFrame.from_ndarray(noise, format="yuv420p"), colour))
 
 
 def _subsampling(frame: VideoFrame) -> tuple[int, int]:

@@ -106,6 +106,8 @@ class TestEveryDecoder:
                 np.testing.assert_array_equal(picture.region(Box(7, 13, 30, 41)), whole[7:37, 13:54])
                 rows, columns = np.array([[0, 63, 17]]), np.array([[95, 0, 31]])
                 np.testing.assert_array_equal(picture.gather(rows, columns), whole[rows, columns])
+                converted = picture.whole(whole.size)
+                assert converted is None or np.array_equal(converted, whole)
 
     def test_what_is_no_video_has_a_reason(self, decoder: str, tmp_path: Path) -> None:
         suffix = ".y4m" if decoder == "yuv" else ".mp4"
