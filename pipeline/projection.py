@@ -1,6 +1,6 @@
 """Linear projectors that bring a student's vectors to the width of the cached targets; dropped when it is saved."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,8 @@ from pipeline.errors import PipelineError
 from pipeline.losses import StudentOutput
 from pipeline.students import StudentModel
 
-_COMPARED_WITH_EMBEDDING = ("embedding", "embedding_normed")
+_COMPARED = {"embedding": ("embedding", "embedding_normed"), "layers": ("layers",), "tokens": ("tokens",)}
+"""What a student returns → the cached targets it is compared with."""
 
 
 class ProjectionError(PipelineError):
@@ -31,6 +32,7 @@ class ProjectedStudent(nn.Module):
             score=output.score.float(),
             embedding=self._project("embedding", output.embedding).float(),
             layers=None if output.layers is None else self._project("layers", output.layers).float(),
+            tokens=None if output.tokens is None else self._project("tokens", output.tokens).float(),
         )
 
     def _project(self, name: str, vectors: Tensor) -> Tensor:
@@ -38,7 +40,7 @@ class ProjectedStudent(nn.Module):
 
 
 def with_projectors(
-    student: StudentModel, needs: Iterable[str], target_shapes: Mapping[str, tuple[int, ...]]
+    student: StudentModel, needs: Collection[str], target_shapes: Mapping[str, tuple[int, ...]]
 ) -> ProjectedStudent:
     """Adds a projector wherever a loss compares vectors of different widths.
 
@@ -48,24 +50,46 @@ def with_projectors(
         target_shapes: shape of one row of each of them.
 
     Raises:
-        ProjectionError: a loss needs the student's layers, and it has none or too few.
+        ProjectionError: a loss needs the student's layers or tokens, and it has none or too few.
     """
-    widths = {target_shapes[name][-1] for name in needs if name in _COMPARED_WITH_EMBEDDING}
     training = student.training
     with torch.no_grad():
         sample = student.eval()(torch.zeros(1, *student.config.clip_shape, dtype=torch.uint8, device=student.device))
     student.train(training)
+    _check_layers(student, sample, needs, target_shapes)
+    _check_tokens(student, sample, needs, target_shapes)
     projectors: dict[str, nn.Linear] = {}
-    if widths and (width := widths.pop()) != sample.embedding.shape[-1]:
-        projectors["embedding"] = nn.Linear(sample.embedding.shape[-1], width)
-    if "layers" in needs:
-        wanted, width = target_shapes["layers"]
-        got = 0 if sample.layers is None else sample.layers.shape[1]
-        if got < wanted or sample.layers is None:
-            raise ProjectionError(
-                f"the loss 'layers' has {wanted} cached blocks to match; the student {student.config.student!r} has "
-                f"{got}; cache fewer (extract.layers), take a deeper student, or set the loss's weight to 0"
-            )
-        if sample.layers.shape[-1] != width:
-            projectors["layers"] = nn.Linear(sample.layers.shape[-1], width)
+    for name, compared in _COMPARED.items():
+        widths = {target_shapes[target][-1] for target in compared if target in needs}
+        vectors = getattr(sample, name)
+        if widths and (width := widths.pop()) != vectors.shape[-1]:
+            projectors[name] = nn.Linear(vectors.shape[-1], width)
     return ProjectedStudent(student, projectors)
+
+
+def _check_layers(
+    student: StudentModel, sample: StudentOutput, needs: Collection[str], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    if "layers" not in needs:
+        return
+    got = 0 if sample.layers is None else sample.layers.shape[1]
+    if got < shapes["layers"][0]:
+        raise ProjectionError(
+            f"the loss 'layers' has {shapes['layers'][0]} cached blocks to match; the student "
+            f"{student.config.student!r} has {got}; cache fewer (extract.layers), take a deeper student, or set the "
+            "loss's weight to 0"
+        )
+
+
+def _check_tokens(
+    student: StudentModel, sample: StudentOutput, needs: Collection[str], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    if "tokens" not in needs:
+        return
+    wanted, got = shapes["tokens"][:3], None if sample.tokens is None else tuple(sample.tokens.shape[1:4])
+    if got is None or any(side % cell for side, cell in zip(got, wanted, strict=True)):
+        raise ProjectionError(
+            f"the loss 'tokens' has a cached grid of {wanted} (t, h, w) to match; the student "
+            f"{student.config.student!r} has {got or 'no token grid'}; set extract.tokens_grid to what divides it, or "
+            "set the loss's weight to 0"
+        )

@@ -26,11 +26,13 @@ class StudentOutput:
         score: shape ``(b,)``, on the unit scale of `Batch.mos`, not calibrated.
         embedding: shape ``(b, d)``; what the feature losses compare with the teacher's.
         layers: mean-pooled tokens after each block, shape ``(b, depth, d')``; None when the student has no such blocks.
+        tokens: the last block's tokens on their grid, shape ``(b, t', h', w', d')``; None when it has no such grid.
     """
 
     score: Tensor
     embedding: Tensor
     layers: Tensor | None = None
+    tokens: Tensor | None = None
 
 
 @dataclass

@@ -58,7 +58,12 @@ class Network(nn.Module):
     def forward(self, pixels: Tensor) -> StudentOutput:
         """Scores normalised pixels, float ``b c t h w``."""
         output = self.encoder(pixels, layers=self._all_blocks)
-        return StudentOutput(score=output.logits.squeeze(-1), embedding=output.embedding_normed, layers=output.layers)
+        return StudentOutput(
+            score=output.logits.squeeze(-1),
+            embedding=output.embedding_normed,
+            layers=output.layers,
+            tokens=output.tokens[:, 1:].unflatten(1, self.encoder.config.grid),
+        )
 
 
 def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, int, int]) -> Network:

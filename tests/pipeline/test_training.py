@@ -144,6 +144,9 @@ def test_projectors_are_made_where_widths_differ():
     output = wider(torch.zeros(1, 4, 28, 28, 3, dtype=torch.uint8))
     assert output.embedding.shape == (1, 48)
     assert output.layers.shape == (1, 2, 24)
+    with pytest.raises(ProjectionError, match=r"grid of \(2, 4, 4\) .* has \(2, 2, 2\)"):
+        with_projectors(student, ["tokens"], {"tokens": (2, 4, 4, 24)})
+    assert set(with_projectors(student, ["tokens"], {"tokens": (2, 1, 1, 24)}).projectors) == {"tokens"}
     with pytest.raises(ProjectionError, match="3 cached blocks to match; the student 'internvideo2' has 2"):
         with_projectors(student, ["layers"], {"layers": (3, 24)})
 

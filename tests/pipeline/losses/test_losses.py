@@ -18,6 +18,7 @@ def make_prediction(size: int, seed: int = 0) -> StudentOutput:
         score=torch.rand(size, generator=generator).requires_grad_(),
         embedding=torch.randn(size, 6, generator=generator).requires_grad_(),
         layers=torch.randn(size, 4, 6, generator=generator).requires_grad_(),
+        tokens=torch.randn(size, 2, 4, 4, 6, generator=generator).requires_grad_(),
     )
 
 
@@ -31,6 +32,7 @@ def make_batch(size: int, labelled: list[bool], seed: int = 1) -> Batch:
             "embedding_normed": torch.randn(size, 6, generator=generator),
             "teacher_score": torch.rand(size, generator=generator),
             "layers": torch.randn(size, 3, 6, generator=generator),
+            "tokens": torch.randn(size, 2, 2, 2, 6, generator=generator),
         },
         group=torch.arange(size) % 2,
     )
@@ -77,7 +79,7 @@ class TestEveryLoss:
         assert math.isfinite(result.item())
         assert result.item() >= 0.0
         result.backward()
-        for tensor in (prediction.score, prediction.embedding, prediction.layers):
+        for tensor in (prediction.score, prediction.embedding, prediction.layers, prediction.tokens):
             assert tensor.grad is None or torch.isfinite(tensor.grad).all()
 
     def test_never_reads_the_score_of_an_unlabelled_row(self, name):
@@ -90,7 +92,7 @@ class TestEveryLoss:
     def test_does_not_depend_on_the_order_of_rows(self, name):
         prediction, batch = make_prediction(5), make_batch(5, [True, True, False, True, True])
         order = torch.tensor([3, 1, 4, 0, 2])
-        shuffled = StudentOutput(prediction.score[order], prediction.embedding[order], prediction.layers[order])
+        shuffled = StudentOutput(*(rows[order] for rows in vars(prediction).values()))
         targets = {key: rows[order] for key, rows in batch.targets.items()}
         reordered = Batch(batch.clips, batch.mos[order], batch.labelled[order], targets, batch.group[order])
         loss = find("losses", name).loss
@@ -131,6 +133,21 @@ def test_layers_by_hand_match_the_last_blocks():
     assert value("layers", layers=layers, cached=[[[2.0, 0.0], [0.0, -1.0]]]) == pytest.approx((0.0 + 4.0) / 2)
     with pytest.raises(ValueError, match="3 cached blocks to match; the student has 1"):
         value("layers", layers=[[[1.0, 1.0]]], cached=[[[1.0, 1.0]] * 3])
+
+
+def test_tokens_by_hand_average_the_students_grid():
+    # Two columns of the student's grid, (1, 3) and (3, 5), average to (2, 4), which normalises to (−1, 1).
+    # The cached cell (5, 1) normalises to (1, −1): each channel differs by 2, where SmoothL1 with beta 2 is 2 − 1.
+    prediction = StudentOutput(torch.zeros(1), torch.zeros(1, 1), tokens=torch.tensor([[[[[1.0, 3.0], [3.0, 5.0]]]]]))
+    batch = make_batch(1, [True])
+    batch.targets = {"tokens": torch.tensor([[[[[5.0, 1.0]]]]])}
+    loss = find("losses", "tokens").loss
+    assert loss(prediction, batch).item() == pytest.approx(1.0, abs=1e-4)
+    batch.targets = {"tokens": torch.zeros(1, 1, 1, 3, 2)}
+    with pytest.raises(ValueError, match=r"grid \(1, 1, 2\) is not a multiple of the cached grid \(1, 1, 3\)"):
+        loss(prediction, batch)
+    with pytest.raises(ValueError, match="this one has none"):
+        loss(StudentOutput(torch.zeros(1), torch.zeros(1, 1)), batch)
 
 
 def test_relational_by_hand():
