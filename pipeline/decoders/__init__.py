@@ -57,6 +57,7 @@ class VideoInfo:
         rotation: clockwise turn from stored to shown, in degrees: 0, 90, 180 or 270. Frames come upright.
         codec: FFmpeg's name, such as ``h264``.
         container: FFmpeg's names of the file format, such as ``mov,mp4``; empty for raw video.
+        seconds: duration as the container tells it; None where it does not.
         decoder: name and version of what decodes, for the record.
         edited: whether an edit list hides some of the stored frames.
         tags: the colour as the file names it: matrix or ``untagged``, then ``limited``, ``full`` or ``untagged``.
@@ -70,6 +71,7 @@ class VideoInfo:
     rotation: int = 0
     codec: str
     container: str = ""
+    seconds: float | None = None
     decoder: str
     edited: bool = False
     tags: tuple[str, str] = field(default=("untagged", "untagged"))

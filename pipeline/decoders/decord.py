@@ -31,6 +31,7 @@ _CONTAINERS = {"mov", "mp4", "matroska", "webm"}
 _FORMATS = ("yuv420p",)
 _MATRICES = ("bt709", "bt601")
 _ERROR_LEVEL = 16
+_LONGEST_SECONDS = 24 * 3600
 _NO_SUBSTITUTES = 1e-9  # decord repeats frames in place of damaged ones, up to this share of them
 
 
@@ -63,6 +64,7 @@ def refusal(info: VideoInfo) -> str | None:
         f"colour matrix {matrix}": taken_as not in _MATRICES,
         f"untagged colour, which decord takes as {taken_as}, not {wanted}": taken_as != wanted,
         "full range": span == "full",
+        "timestamps beyond a day, which make decord abort": (info.seconds or 0) > _LONGEST_SECONDS,
     }
     return next((reason for reason, applies in reasons.items() if applies), None)
 

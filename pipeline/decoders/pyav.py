@@ -72,6 +72,7 @@ class PyavVideo:
             check_size(stream.width, stream.height, options)
             counted, edited = _count(container, stream, options)
             fps = _rate(stream)
+            seconds = container.duration / av.time_base if container.duration else None
         self._start()
         try:
             first = next(self._decoded, None)
@@ -96,6 +97,7 @@ class PyavVideo:
                 rotation=90 * self._quarters,
                 codec=stream.codec_context.name,
                 container=container.format.name,
+                seconds=seconds,
                 decoder=version(),
                 edited=edited,
                 tags=(matrix, span),
