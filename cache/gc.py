@@ -4,7 +4,6 @@ An array's rows are collected under its lock, so that a run that is using them m
 """
 
 import contextlib
-import json
 import logging
 import shutil
 import time
@@ -199,22 +198,3 @@ def _clear(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def describe(pool: Pool) -> list[dict[str, object]]:
-    """Return per array in the pool its identity, entries and bytes, as plain JSON.
-
-    Raises:
-        PoolError: the pool cannot be read.
-    """
-    arrays: dict[str, dict[str, object]] = {}
-    totals: dict[str, list[int]] = {}
-    for entry in listing(pool):
-        totals.setdefault(entry.recipe, []).append(entry.num_bytes)
-    for recipe, sizes in totals.items():
-        try:
-            identity = json.loads((pool.root / recipe / "recipe.json").read_bytes())
-        except (OSError, ValueError):
-            identity = None
-        arrays[recipe] = {"recipe": recipe, "identity": identity, "entries": len(sizes), "bytes": sum(sizes)}
-    return list(arrays.values())

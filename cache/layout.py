@@ -229,8 +229,8 @@ def parse_root(content: bytes, name: str) -> tuple[Root, bool]:
                 "do: update teachonce, or build the store again"
             )
         root = _parse(told, name)
-        signed = dict(told)
-        intact = signed.pop("digest", None) == digest(signed) and root_text(told).encode() == content
+        # What was written is what this writer would write, to the last byte and with its own digest.
+        intact = root_text(root.description()).encode() == content
     except StoreError:
         raise
     except (CacheError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -253,15 +253,25 @@ def _parse(told: Mapping[str, Any], name: str) -> Root:
     for column in columns:
         check_name(column, "column")
     rows, views = told["num_rows"], told["views_per_video"]
+    # A boolean is an int to Python, and here it is not.
     if type(rows) is not int or type(views) is not int or not 0 < views <= rows <= MOST_ROWS or rows % views:
         raise StoreError(f"{name}: claims {rows!r} rows of {views!r} views per video")
+    names = [*(spec.name for spec in specs), *columns]
+    listed = [sha256 for digests in told["chunks"].values() for sha256 in digests if sha256 is not None]
+    texts = (told["kind"], told["content_digest"], *listed)
+    if not specs or len(set(names)) != len(names) or not all(isinstance(text, str) for text in texts):
+        raise StoreError(f"{name}: its names or digests are not what a store has")
+    lists = [told["order"], told["columns"], *told["chunks"].values()]
+    if not isinstance(told["metadata"], dict) or not all(isinstance(one, list) for one in lists):
+        raise StoreError(f"{name}: its metadata or one of its lists is of another type")
     layout = Layout(specs, columns, rows, views)
     for spec in specs:
         if views * spec.row_bytes > MOST_CHUNK_BYTES:
             raise StoreError(f"{name}: {spec.name} claims {views * spec.row_bytes} bytes per video")
     chunks = told["chunks"]
-    if set(told["files"]) != {stored.document for stored in layout.arrays().values()}:
-        raise StoreError(f"{name}: the zarr.json files it lists are not those of its arrays")
+    documents = {stored.document for stored in layout.arrays().values()}
+    if set(told["files"]) != documents or set(chunks) != set(layout.arrays()):
+        raise StoreError(f"{name}: the files it lists are not those of its arrays")
     for array, stored in layout.arrays().items():
         if len(chunks[array]) != stored.num_chunks:
             raise StoreError(

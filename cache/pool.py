@@ -29,6 +29,7 @@ from cache.specs import ArraySpec, Unit
 
 logger = logging.getLogger(__name__)
 LONGEST_SIDECAR_BYTES = 64 << 20
+COPY_BYTES = 4 << 20
 READ_ONLY = 0o444
 
 
@@ -88,7 +89,9 @@ def place(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        # Never into a file that is there: it might be another name of one that must not change.
+        with source.open("rb") as old, target.open("xb") as new:
+            shutil.copyfileobj(old, new, COPY_BYTES)
 
 
 class Pool:

@@ -5,6 +5,7 @@ Nothing is allocated before the files on disk were seen to be as large as the me
 """
 
 import os
+import stat
 from typing import Any
 
 import numpy as np
@@ -99,9 +100,8 @@ class Reader:
         """
         texts: list[str] = []
         for chunk in range(stored.num_chunks):
-            path = self.files.path(stored.chunk(chunk))
             name = self._name(stored, chunk)
-            if path.is_file() and path.stat().st_size > LONGEST_TEXT_BYTES:
+            if self._size(stored, chunk) > LONGEST_TEXT_BYTES:
                 raise DamagedChunkError(f"{name}: more than {LONGEST_TEXT_BYTES} bytes of text")
             decoded = decode_text(self._load(stored, chunk), stored.chunk_rows, name)
             texts += decoded[: len(stored.rows_of(chunk))]
@@ -110,12 +110,17 @@ class Reader:
     def _name(self, stored: Stored, chunk: int) -> str:
         return f"{self.files.name}/{stored.chunk(chunk)}"
 
-    def _check_size(self, stored: Stored, chunk: int) -> None:
-        expected = stored.chunk_rows * stored.row_bytes + CRC_BYTES
+    def _size(self, stored: Stored, chunk: int) -> int:
         try:
-            size = self.files.path(stored.chunk(chunk)).stat().st_size
+            told = self.files.path(stored.chunk(chunk)).stat()
         except OSError as error:
             raise DamagedChunkError(f"{self._name(stored, chunk)}: missing ({error})") from error
+        if not stat.S_ISREG(told.st_mode):
+            raise DamagedChunkError(f"{self._name(stored, chunk)}: is not a file")
+        return told.st_size
+
+    def _check_size(self, stored: Stored, chunk: int) -> None:
+        expected, size = stored.chunk_rows * stored.row_bytes + CRC_BYTES, self._size(stored, chunk)
         if size != expected:
             raise DamagedChunkError(f"{self._name(stored, chunk)}: got {size} bytes; its metadata says {expected}")
 

@@ -71,6 +71,8 @@ class Store:
     def _read_root(files: Files) -> tuple[Root, bool]:
         path = files.path(ROOT)
         try:
+            if path.exists() and not path.is_file():
+                raise StoreError(f"{files.name}: its zarr.json is not a file")
             if path.stat().st_size > LARGEST_ROOT_BYTES:
                 raise StoreError(f"{files.name}: its zarr.json has more than {LARGEST_ROOT_BYTES} bytes")
             content = path.read_bytes()

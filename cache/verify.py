@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -61,6 +62,8 @@ def verify(files: Files) -> list[Problem]:
     """
     try:
         path = files.path(ROOT)
+        if path.exists() and not path.is_file():
+            return [Problem("is not a file", chunk=ROOT)]
         if path.stat().st_size > LARGEST_ROOT_BYTES:
             return [Problem("is larger than any store's", chunk=ROOT)]
         root, intact = parse_root(path.read_bytes(), files.name)
@@ -115,9 +118,11 @@ class _Verifier:
 
     def _read(self, path: str, sha256: str | None, limit: int) -> bytes | str:
         try:
-            size = self.files.path(path).stat().st_size
-            if size > limit:
-                return f"has {size} bytes, more than such a file may"
+            told = self.files.path(path).stat()
+            if not stat.S_ISREG(told.st_mode):
+                return "is not a file"
+            if told.st_size > limit:
+                return f"has {told.st_size} bytes, more than such a file may"
             content = self.files.path(path).read_bytes()
         except FileNotFoundError:
             return "is missing"
@@ -153,10 +158,8 @@ class _Verifier:
         videos = self._videos(stored.rows_of(index))
         payload = stored.payload_bytes
         if payload is not None:
-            try:
-                size = self.files.path(path).stat().st_size
-            except OSError:
-                size = payload + CRC_BYTES
+            file = self.files.path(path)
+            size = file.stat().st_size if file.is_file() else 0
             if size and size != payload + CRC_BYTES:
                 state = "truncated" if size < payload + CRC_BYTES else "too long"
                 return Problem(f"is {state}: {size} bytes, expected {payload + CRC_BYTES}", stored.name, path, videos)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cache import Pool, SpecError, open_store
-from cache.gc import collect, describe, listing
+from cache.gc import collect, listing
 from tests.cache.toy import CLIP, EMBEDDING, SPECS, Teacher, build, unit, units
 
 
@@ -108,9 +108,3 @@ def test_something_must_say_what_to_collect(pool: Pool) -> None:
 
 def test_an_absent_pool_is_empty(tmp_path: Path) -> None:
     assert collect(Pool(tmp_path / "none"), max_bytes=0).kept == 0
-
-
-def test_the_pool_says_what_it_holds(pool: Pool) -> None:
-    told = {str(array["recipe"]): array for array in describe(pool)}
-    assert told[CLIP.recipe]["identity"] == CLIP.identity
-    assert told[CLIP.recipe]["entries"] == 4

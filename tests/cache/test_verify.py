@@ -1,6 +1,7 @@
 """Verify finds every kind of damage, and names array, chunk and videos."""
 
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache import CacheError, Problem, digest, open_store
+from cache import CacheError, Problem, Store, digest, open_store
 from cache.files import Folder
 from cache.layout import root_text
 from cache.verify import verify
@@ -45,7 +46,7 @@ ALL_FILES = [
 
 
 @pytest.mark.parametrize("name", ALL_FILES)
-@pytest.mark.parametrize("how", ["flip", "missing", "empty", "truncated", "longer", "directory"])
+@pytest.mark.parametrize("how", ["flip", "missing", "empty", "truncated", "longer", "directory", "pipe"])
 def test_every_damaged_file_is_found_and_named(store: Path, name: str, how: str) -> None:
     path = store / name
     content = bytearray(path.read_bytes())
@@ -56,6 +57,8 @@ def test_every_damaged_file_is_found_and_named(store: Path, name: str, how: str)
     new = {"flip": content, "empty": b"", "truncated": content[:-1], "longer": bytes(content) + b"\0"}.get(how)
     if how == "directory":
         path.mkdir()
+    elif how == "pipe":
+        os.mkfifo(path)
     elif new is not None:
         path.write_bytes(new)
     found = problems(store)
@@ -219,3 +222,91 @@ def test_any_edit_of_the_root_document_is_found_or_refused(sound: Path, tmp_path
         except CacheError:
             return
         pytest.fail(f"an edited root document was opened: {store}")
+
+
+ODD = [
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2**70,
+    1.5,
+    "",
+    "status",
+    "x" * 99,
+    "../x",
+    "\ud800",
+    [],
+    [None],
+    [[]],
+    {},
+    {"a": 1},
+    [2**40],
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_forged_and_signed_root_document_is_refused_or_found(sound: Path, data: st.DataObject) -> None:
+    """Replace any field by any odd value, sign it again, and open, read and verify: only the project's own errors."""
+    told = json.loads((sound / "zarr.json").read_text())["attributes"]["teachonce"]
+    told.pop("digest")
+    place: Any = told
+    while True:
+        steps = sorted(place) if isinstance(place, dict) else list(range(len(place)))
+        step = data.draw(st.sampled_from(steps))
+        if not isinstance(place[step], dict | list) or not place[step] or data.draw(st.booleans()):
+            break
+        place = place[step]
+    before = place[step]
+    place[step] = data.draw(st.sampled_from(ODD))
+    try:
+        content = root_text(told | {"digest": digest(told)}).encode()
+    except (CacheError, UnicodeEncodeError):
+        return  # it cannot even be signed
+    files = Forged(sound, content)
+    same = type(before) is type(place[step]) and before == place[step]
+    problems = verify(files)
+    try:
+        store = Store(files)
+        store.digest()
+        for name in store.arrays:
+            store.read(name, [0, 1, 8])
+    except CacheError:
+        assert problems or same
+    # A field that only the writer's word stands for may say anything, once it is signed.
+    assert problems or same or place is told["metadata"] or step in FREE or not FREE.isdisjoint(_path(told, place))
+
+
+FREE = {"fingerprint", "loss", "metadata", "kind", "dims", "content_digest"}
+
+
+def _path(told: Any, wanted: Any) -> set[str]:
+    """Return the fields on the way to a part of a document."""
+    if told is wanted:
+        return {""}
+    items = told.items() if isinstance(told, dict) else enumerate(told) if isinstance(told, list) else ()
+    for key, item in items:
+        below = _path(item, wanted)
+        if below:
+            return below | {str(key)}
+    return set()
+
+
+class Forged(Folder):
+    """A store whose root document is another file.
+
+    Args:
+        root: the store.
+        content: the other root document.
+    """
+
+    def __init__(self, root: Path, content: bytes) -> None:
+        super().__init__(root)
+        self.other = root.parent / "forged.json"
+        self.other.write_bytes(content)
+
+    def path(self, relative: str) -> Path:
+        """Return where a file is."""
+        return self.other if relative == "zarr.json" else super().path(relative)
