@@ -67,3 +67,16 @@ def test_the_stem_begins_as_a_cosine_basis_or_at_random():
         module.initialise(network, settings)
         stems.append(network.encoder.patch_embed.proj.weight)
     assert not torch.equal(*stems)
+
+
+def test_linear_layers_begin_at_the_scale_of_their_width():
+    options = {"embed_dim": 64, "depth": 1, "num_heads": 2, "pool_num_heads": 2}
+    wanted = {"fan_in": 1 / 8, "official": 0.02}
+    for init, deviation in wanted.items():
+        torch.manual_seed(0)
+        student = create_student(
+            "internvideo2", {**options, "linear_init": init}, target_dim=40, clip_shape=(4, 28, 28, 3)
+        )
+        weight = student.network.encoder.blocks[0].attn.qkv.weight
+        assert weight.std().item() == pytest.approx(deviation, rel=0.2)
+        assert student.network.encoder.head.weight.std().item() < 1e-3
