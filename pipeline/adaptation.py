@@ -119,7 +119,7 @@ def initial_teacher(settings: AdaptSettings) -> InternVideo2:
     module = registry.find("teachers", settings.teacher)
     config: InternVideo2Config = module.config()
     source = Path(settings.checkpoint) if settings.checkpoint else SHIPPED / settings.teacher
-    if not settings.checkpoint and not source.exists():
+    if not settings.checkpoint and not (source / "model.safetensors").is_file():
         if not settings.epochs:
             raise AdaptationError(
                 "adapt.epochs is 0, which passes a checkpoint through, but adapt.checkpoint is null and "
@@ -128,9 +128,9 @@ def initial_teacher(settings: AdaptSettings) -> InternVideo2:
         model = InternVideo2(_with_head(config, 1))
         init_dct(model.patch_embed.proj)
     elif settings.epochs:
-        model = load_checkpoint(source, _with_head(config, 1))
+        model = load_checkpoint(source, _with_head(config, 1), new_head=True)
     else:
-        return load_checkpoint(source, config if config.num_classes else None)
+        return _passed_through(source, config)
     head = model.head
     if not isinstance(head, torch.nn.Linear):
         raise AdaptationError(f"{settings.teacher} has no head to train")
@@ -139,6 +139,13 @@ def initial_teacher(settings: AdaptSettings) -> InternVideo2:
         head.weight.mul_(settings.head_init_scale)
         head.bias.fill_(0.5)
     return model
+
+
+def _passed_through(source: Path, config: InternVideo2Config) -> InternVideo2:
+    """A checkpoint with its own head; without one the model has none, so that meaningless logits cannot be cached."""
+    stored = load_checkpoint(source)
+    has_head = stored.load_report is not None and stored.load_report.has_trained_head
+    return load_checkpoint(source, _with_head(config, stored.config.num_classes if has_head else 0))
 
 
 class _Trainer:

@@ -1,4 +1,4 @@
-"""The console script ``teachonce``, and how a stage ends.
+"""The console script ``teachonce``.
 
 Only the verb that is asked for is imported, so that ``teachonce --help`` and ``teachonce cache info`` load neither
 torch nor a decoder. Exit status: 0 good, 1 the check failed or the work could not be done, 2 wrong use.
@@ -6,7 +6,6 @@ torch nor a decoder. Exit status: 0 good, 1 the check failed or the work could n
 
 import importlib
 import sys
-from collections.abc import Callable
 
 import typer
 
@@ -19,14 +18,9 @@ _GROUPS = {
 
 
 def main() -> None:
-    """Entry of the console script."""
-    run_stage(_application(sys.argv[1:]))
-
-
-def run_stage(work: Callable[[], None]) -> None:
-    """Runs ``work``; what a user can mend is printed without a traceback and ends with exit status 1."""
+    """Entry of the console script; what a user can mend is printed without a traceback and ends with exit status 1."""
     try:
-        work()
+        _application(sys.argv[1:])()
     except _known_errors() as error:
         print(error, file=sys.stderr)
         sys.exit(1)

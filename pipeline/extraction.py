@@ -171,6 +171,7 @@ def target_specs(settings: ExtractSettings, teacher: Path) -> list[ArraySpec]:
     shapes: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
         "embedding": ((config.pool_dim,), ("channel",)),
         "embedding_normed": ((config.pool_dim,), ("channel",)),
+        "projected": ((config.projection_dim,), ("projected_channel",)),
         "logits": ((config.num_classes,), ("class",)),
         "layers": ((len(settings.layers), config.embed_dim), ("layer", "token_channel")),
         "tokens": (
@@ -181,6 +182,10 @@ def target_specs(settings: ExtractSettings, teacher: Path) -> list[ArraySpec]:
     if "logits" in settings.kinds and not config.num_classes:
         raise TeacherError(
             "extract.kinds has 'logits', but the teacher has no head; remove it, or adapt with epochs > 0"
+        )
+    if "projected" in settings.kinds and not config.projection_dim:
+        raise TeacherError(
+            "extract.kinds has 'projected', but the teacher has no projection; stage-2 and CLIP files do"
         )
     if "layers" in settings.kinds and not settings.layers:
         raise TeacherError(f"extract.kinds has 'layers'; name blocks in extract.layers, 0 to {config.depth - 1}")

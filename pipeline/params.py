@@ -161,7 +161,11 @@ class ExtractSettings(Section):
     """Which outputs of the teacher are cached, and how precisely."""
 
     view_set: str
-    kinds: Annotated[list[Literal["embedding", "embedding_normed", "logits", "layers", "tokens"]], Field(min_length=1)]
+    kinds: Annotated[
+        list[Literal["embedding", "embedding_normed", "projected", "logits", "layers", "tokens"]], Field(min_length=1)
+    ]
+    """``embedding`` (attention-pooled), ``embedding_normed`` (after ``fc_norm``), ``projected`` (the 512-d space shared
+    with text, of stage-2 and CLIP files), ``logits``, ``layers`` (mean-pooled tokens of blocks), ``tokens`` (dense)."""
     layers: list[Annotated[int, Field(ge=0)]]
     """Blocks whose mean-pooled tokens are kept, ascending, when ``kinds`` has ``layers``."""
     tokens_grid: Count | None

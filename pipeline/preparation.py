@@ -10,18 +10,18 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from pipeline import registry
 from pipeline.datasets import Entry
 from pipeline.decoders import DecodeError, probe
 from pipeline.manifest import Label, ManifestError, ScoreScale, Split, Video, content_leaks, resolve
 from pipeline.params import PrepareSettings
-from pipeline.progress import track
+from pipeline.progress import Advance, track
 
 _READ_BYTES = 1 << 20
 _MAX_PROBLEMS_SHOWN = 50
@@ -51,8 +51,9 @@ def prepare(settings: PrepareSettings, data_root: Path, *, workers: int) -> Tabl
     module = registry.find("datasets", settings.dataset)
     options = module.Settings.parse(settings.options.get(settings.dataset, {}), f"prepare.options.{settings.dataset}")
     (data_root / "videos").mkdir(parents=True, exist_ok=True)
-    with track(f"prepare: {settings.dataset}", 1) as advance:
-        entries: list[Entry] = module.collect(options, data_root, workers, _relative(advance))
+    with ExitStack() as shown:
+        report = _Reported(f"prepare: {settings.dataset}", shown)
+        entries: list[Entry] = module.collect(options, data_root, workers, report)
     scales: dict[str, ScoreScale] = module.scales(options)
     entries = sorted(entries, key=lambda entry: entry.video_id)
     videos, problems = _identify(entries, data_root, workers)
@@ -214,16 +215,19 @@ def _identify_one(job: tuple[Entry, Path]) -> Video | str:
     )
 
 
-def _relative(advance: Any) -> Any:
-    """A data set reports (done, total); the bar wants steps."""
-    state = {"done": 0}
+class _Reported:
+    """A data set reports (done, total); progress begins with its first word."""
 
-    def report(done: int, total: int) -> None:
-        del total
-        advance(done - state["done"])
-        state["done"] = done
+    def __init__(self, description: str, shown: ExitStack) -> None:
+        self._description, self._shown = description, shown
+        self._advance: Advance | None = None
+        self._done = 0
 
-    return report
+    def __call__(self, done: int, total: int) -> None:
+        if self._advance is None:
+            self._advance = self._shown.enter_context(track(self._description, total))
+        self._advance(done - self._done)
+        self._done = done
 
 
 def _shortened(problems: list[str]) -> list[str]:

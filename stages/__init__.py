@@ -1,1 +1,25 @@
 """One thin module per DVC stage: read its section of ``params.yaml``, call one room of ``pipeline``, write its outs."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from pipeline.errors import PipelineError
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+"""Threads that wait must not burn a core that others need; set before anything loads a numerical library."""
+
+
+def run_stage(main: Callable[[], None], *mendable: type[Exception]) -> None:
+    """Runs a stage's ``main``; what a user can mend is printed without a traceback and ends with exit status 1.
+
+    Args:
+        main: does the stage's work.
+        mendable: errors written for users beside the pipeline's own, such as the cache's.
+    """
+    known: tuple[type[Exception], ...] = (PipelineError, *mendable)
+    try:
+        main()
+    except known as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from cache.errors import CacheError
 from pipeline.adaptation import adapt
-from pipeline.cli import run_stage
 from pipeline.manifest import DATA_ROOT
 from pipeline.params import load_params
 from pipeline.records import timed, write_json
+from stages import run_stage
 
 
 def main() -> None:
@@ -25,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, CacheError)

@@ -3,13 +3,14 @@
 import shutil
 from pathlib import Path
 
+from cache.errors import CacheError
 from pipeline.aligned import DataPaths
-from pipeline.cli import run_stage
 from pipeline.model_card import write_model_card
 from pipeline.params import load_params
 from pipeline.records import timed, write_json
 from pipeline.tables import write_rows
 from pipeline.training import distil
+from stages import run_stage
 
 STUDENT = Path("models/student")
 
@@ -31,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, CacheError)

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from cache.errors import CacheError
 from pipeline.aligned import DataPaths
-from pipeline.cli import run_stage
 from pipeline.evaluation import baseline_rows, difference_rows, evaluate, prediction_rows
 from pipeline.params import load_params
 from pipeline.records import timed, write_json
 from pipeline.tables import write_rows
+from stages import run_stage
 
 
 def main() -> None:
@@ -22,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, CacheError)

@@ -3,11 +3,12 @@
 import argparse
 from pathlib import Path
 
-from pipeline.cli import run_stage
+from cache.errors import CacheError
 from pipeline.extraction import Plan, dry_run, extract
 from pipeline.manifest import DATA_ROOT
 from pipeline.params import load_params
 from pipeline.records import timed, write_json
+from stages import run_stage
 
 
 def main() -> None:
@@ -30,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, CacheError)

@@ -1,10 +1,10 @@
 """Stage ``prepare``: a data set's files in; ``data/videos.csv``, ``data/labels.csv`` and ``data/dataset.json`` out."""
 
-from pipeline.cli import run_stage
 from pipeline.manifest import DATA_ROOT, write_labels, write_scales, write_videos
 from pipeline.params import load_params
 from pipeline.preparation import prepare, summary
 from pipeline.records import timed, write_json
+from stages import run_stage
 
 
 def main() -> None:

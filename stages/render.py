@@ -2,11 +2,12 @@
 
 import sys
 
-from pipeline.cli import run_stage
+from cache.errors import CacheError
 from pipeline.manifest import DATA_ROOT, read_videos
 from pipeline.params import load_params
 from pipeline.records import timed, write_json
 from pipeline.rendering import render, view_policies
+from stages import run_stage
 
 
 def main() -> None:
@@ -32,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, CacheError)

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from pipeline.cli import run_stage
+from cache.errors import CacheError
 from pipeline.params import load_params
 from pipeline.records import RESULTS
 from pipeline.reporting import write_report
+from stages import run_stage
 
 
 def main() -> None:
@@ -14,4 +15,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, CacheError)

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.cli import run_stage
-from stages import distill
+from stages import distill, run_stage
 from tests.tiny_run import PARAMS, tiny_settings, write_tiny_run
 
 ROOT = Path(__file__).parents[2]

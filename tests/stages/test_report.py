@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import run_stage
-from stages import report
+from stages import report, run_stage
 
 ROOT = Path(__file__).parents[2]
 
