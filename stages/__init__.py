@@ -18,6 +18,8 @@ def run_stage(main: Callable[[], None], *mendable: type[Exception]) -> None:
         mendable: errors written for users beside the pipeline's own, such as the cache's.
     """
     known: tuple[type[Exception], ...] = (PipelineError, *mendable)
+    if "transformers" in sys.modules:
+        sys.modules["transformers.utils.logging"].disable_progress_bar()
     try:
         main()
     except known as error:

@@ -4,14 +4,15 @@ from pathlib import Path
 
 from cache.errors import CacheError
 from pipeline.params import load_params
-from pipeline.records import RESULTS
+from pipeline.records import timed
 from pipeline.reporting import write_report
 from stages import run_stage
 
 
 def main() -> None:
     """Reads ``report:`` of ``params.yaml`` and writes the page."""
-    write_report(Path(), load_params().report, RESULTS / "report" / "index.html")
+    with timed("report") as results:
+        write_report(Path(), load_params().report, results / "index.html")
 
 
 if __name__ == "__main__":
