@@ -182,7 +182,14 @@ def _muxer_options(container: str) -> dict[str, str]:
 def _options(recipe: Recipe) -> dict[str, str]:
     crf, gop = str(recipe.crf), str(recipe.gop)
     if recipe.codec == "h264":
-        options = {"crf": crf, "preset": recipe.preset, "bf": str(recipe.bframes), "threads": "1"}
+        # x264's macroblock tree, in its vector code, gives other bytes from run to run.
+        options = {
+            "crf": crf,
+            "preset": recipe.preset,
+            "bf": str(recipe.bframes),
+            "threads": "1",
+            "x264-params": "mbtree=0",
+        }
     elif recipe.codec == "hevc":
         options = {
             "crf": crf,

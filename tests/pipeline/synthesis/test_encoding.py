@@ -47,6 +47,14 @@ def test_every_preset_and_gop_is_accepted(source, codec):
             assert encode(source, Recipe(codec=codec, crf=40, preset=preset, gop=gop))
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_the_same_recipe_gives_the_same_bytes_for_every_preset(codec):
+    source = render("hills", ("bytes", 1), Shape(256, 144, 16))
+    for preset in PRESETS[codec]:
+        recipe = Recipe(codec=codec, crf=33, preset=preset, gop=16, bframes=1)
+        assert len({encode(source, recipe) for _ in range(6)}) == 1, preset
+
+
 def test_lower_resolution_comes_out_smaller(source):
     file = encode(source, Recipe(codec="h264", crf=25, preset="veryfast", scale=0.5))
     assert decode(file).shape == Shape(64, 56, 10)
