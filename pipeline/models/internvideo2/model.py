@@ -177,7 +177,7 @@ class InternVideo2(PreTrainedModel):
                 "render such clips, or load the checkpoint with a configuration of this frame count and size"
             )
         patches = self.patch_embed(pixels).flatten(1, 2)
-        tokens = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
+        tokens = torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)
         return tokens + self._positions()
 
     def freeze_trunk(self, num_trainable_blocks: int) -> None:
