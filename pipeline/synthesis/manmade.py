@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.synthesis.planes import Planes, Shape, halve
 from pipeline.synthesis.resampling import camera, shoot, still
-from pipeline.synthesis.textures import CANVAS, bend, colour, glyphs, page, spectral, tone
+from pipeline.synthesis.textures import CANVAS, bend, colour, fine_detail, glyphs, page, spectral, tone
 
 
 def text(rng: np.random.Generator, shape: Shape) -> Planes:
@@ -17,8 +17,6 @@ def text(rng: np.random.Generator, shape: Shape) -> Planes:
         path.y += run
     else:
         path.x += run
-    if rng.random() < 0.3:
-        path.blur += np.float32(rng.uniform(0.4, 1.0))
     return shoot(canvas, path, shape)
 
 
@@ -72,8 +70,8 @@ def buildings(rng: np.random.Generator, shape: Shape) -> Planes:
                 y[row : row + pane_y, column : column + pane_x] = shade
                 y[row + pane_y // 2 : row + pane_y, column : column + pane_x] *= 0.92
         left = right
-    path = camera(rng, shape.num_frames, blur=float(rng.choice([0.0, 0.0, 0.7])))
-    return shoot(Planes(np.clip(y, 0, 1), halve(u), halve(v)), path, shape)
+    canvas = Planes(fine_detail(rng, np.clip(y, 0, 1)), halve(u), halve(v))
+    return shoot(canvas, camera(rng, shape.num_frames), shape)
 
 
 def fabric(rng: np.random.Generator, shape: Shape) -> Planes:
@@ -90,8 +88,7 @@ def fabric(rng: np.random.Generator, shape: Shape) -> Planes:
         field += np.tanh(wave * rng.uniform(0.5, 4)) if rng.random() < 0.6 else wave
     field = field / field.std() + rng.uniform(0, 0.7) * spectral(rng, rng.uniform(0.5, 1.2))
     canvas = colour(rng, tone(rng, field / field.std()))
-    blur = float(rng.choice([0.0, 0.6, 1.2]))
-    return shoot(canvas, camera(rng, shape.num_frames, speed=0.8, blur=blur), shape)
+    return shoot(canvas, camera(rng, shape.num_frames, speed=0.8), shape)
 
 
 def signs(rng: np.random.Generator, shape: Shape) -> Planes:
@@ -115,4 +112,4 @@ def signs(rng: np.random.Generator, shape: Shape) -> Planes:
             column = left + 4 + index * (width + 3)
             part = canvas.y[top + 4 : top + 4 + height, column : min(column + width, columns)]
             part += letter[:, : part.shape[1]] * (shade - part)
-    return shoot(canvas, camera(rng, shape.num_frames, blur=float(rng.choice([0.0, 0.0, 0.8]))), shape)
+    return shoot(canvas, camera(rng, shape.num_frames), shape)

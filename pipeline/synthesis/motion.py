@@ -14,7 +14,7 @@ def water(rng: np.random.Generator, shape: Shape) -> Planes:
     fy, fx = np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None]
     squeeze = rng.uniform(1.0, 3.0)
     frequency = np.sqrt(fx**2 + (fy / squeeze) ** 2)
-    amplitude = np.maximum(frequency, 4 / columns) ** -rng.uniform(1.1, 1.9)
+    amplitude = np.maximum(frequency, 4 / columns) ** -rng.uniform(1.1, 1.5)
     wind = rng.uniform(0, np.pi)
     facing = (fx * np.cos(wind) + fy * np.sin(wind)) / np.maximum(frequency, 1e-6)
     amplitude *= 0.25 + facing**2
@@ -43,7 +43,7 @@ def fire(rng: np.random.Generator, shape: Shape) -> Planes:
         path = still(shape.num_frames, rng.uniform(0, 600), rng.uniform(0, 600), rng.uniform(0.6, 1.4))
         path.y += (rng.uniform(1, 5) * np.arange(shape.num_frames)).astype(np.float32)
         path.x += (rng.normal(0, 0.7) * np.arange(shape.num_frames)).astype(np.float32)
-        field = spectral(rng, rng.uniform(1.1, 1.8), stretch=rng.uniform(1, 2.5), angle=np.pi / 2)
+        field = spectral(rng, rng.uniform(0.9, 1.4), stretch=rng.uniform(1, 2.5), angle=np.pi / 2)
         sheets.append(shoot_plane(field, path, shape.width, shape.height))
     flame = np.clip((sheets[0] + sheets[1]) * 0.35 + rng.uniform(0.1, 0.6), 0, 1.3)
     flame *= np.linspace(rng.uniform(0, 0.7), 1, shape.height, dtype=np.float32)[None, :, None]
@@ -131,8 +131,7 @@ def _backdrop(rng: np.random.Generator, shape: Shape) -> Planes:
         canvas = dead_leaves(rng, 250)
     else:
         canvas = colour(rng, tone(rng, bend(rng, spectral(rng, rng.uniform(0.9, 1.8)))))
-    blur = float(rng.uniform(0.8, 3.0)) if rng.random() < 0.4 else 0.0
-    return shoot(canvas, camera(rng, shape.num_frames, blur=blur), shape)
+    return shoot(canvas, camera(rng, shape.num_frames), shape)
 
 
 def _pass_through(

@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.synthesis.planes import Float, Planes, Shape, halve
 from pipeline.synthesis.resampling import camera, resize, shoot, shoot_plane
-from pipeline.synthesis.textures import bend, colour, composite, dead_leaves, spectral, tone
+from pipeline.synthesis.textures import bend, colour, composite, dead_leaves, fine_detail, spectral, tone
 
 
 def ground(rng: np.random.Generator, shape: Shape) -> Planes:
@@ -13,20 +13,19 @@ def ground(rng: np.random.Generator, shape: Shape) -> Planes:
     field = spectral(rng, rng.uniform(0.7, 1.5), stretch=stretch, angle=rng.uniform(0, np.pi))
     if rng.random() < 0.6:
         field = bend(rng, field)
-    path = camera(rng, shape.num_frames, blur=_maybe(rng, 0.3, 0.6, 2.0))
-    return shoot(colour(rng, tone(rng, field)), path, shape)
+    return shoot(colour(rng, tone(rng, field)), camera(rng, shape.num_frames), shape)
 
 
 def leaves(rng: np.random.Generator, shape: Shape) -> Planes:
     """A static pile of occluding shapes under a moving camera."""
     canvas = dead_leaves(rng, int(rng.choice([200, 400, 800])))
-    return shoot(canvas, camera(rng, shape.num_frames, blur=_maybe(rng, 0.3, 0.6, 2.0)), shape)
+    return shoot(canvas, camera(rng, shape.num_frames), shape)
 
 
 def clouds(rng: np.random.Generator, shape: Shape) -> Planes:
-    """Soft clouds that drift and change over a sky gradient; nearly no high frequencies."""
+    """Soft clouds that drift and change over a sky gradient."""
     path = camera(rng, shape.num_frames, speed=0.6)
-    slope = rng.uniform(1.3, 2.1)
+    slope = rng.uniform(1.0, 1.5)
     first = shoot_plane(spectral(rng, slope, stretch=1.6), path, shape.width, shape.height)
     second = shoot_plane(spectral(rng, slope), path.scaled(1.7), shape.width, shape.height)
     cover = 1 / (1 + np.exp(-(first + second * 0.7 - rng.uniform(-1, 1)) * rng.uniform(0.8, 2.5)))
@@ -46,7 +45,7 @@ def grass(rng: np.random.Generator, shape: Shape) -> Planes:
     stretch = rng.uniform(3, 8)
     near = bend(rng, spectral(rng, rng.uniform(0.5, 1.1), stretch=stretch, angle=upright))
     far = spectral(rng, rng.uniform(0.6, 1.1), stretch=stretch, angle=upright + rng.normal(0, 0.25))
-    path = camera(rng, shape.num_frames, speed=0.7, blur=_maybe(rng, 0.25, 0.5, 1.5))
+    path = camera(rng, shape.num_frames, speed=0.7)
     t = np.arange(shape.num_frames, dtype=np.float32)
     sway = rng.uniform(0.3, 3.0) * np.sin(t * rng.uniform(0.08, 0.4) + rng.uniform(0, 6))
     windy = path.scaled(rng.uniform(1.0, 1.4))
@@ -61,7 +60,7 @@ def grass(rng: np.random.Generator, shape: Shape) -> Planes:
 
 def foliage(rng: np.random.Generator, shape: Shape) -> Planes:
     """Layers of leaves against the light, each moving in its own wind."""
-    path = camera(rng, shape.num_frames, speed=0.7, blur=_maybe(rng, 0.2, 0.5, 1.2))
+    path = camera(rng, shape.num_frames, speed=0.7)
     video = clouds(rng, shape) if rng.random() < 0.5 else shoot(colour(rng, tone(rng, spectral(rng, 1.6))), path, shape)
     t = np.arange(shape.num_frames, dtype=np.float32)
     for layer in range(2):
@@ -143,16 +142,13 @@ def _bilinear(plane: Float, row: Float, column: Float) -> Float:
 
 
 def mist(rng: np.random.Generator, shape: Shape) -> Planes:
-    """Slow gradients as of sky, skin or studio walls: where encoders make bands."""
+    """Slow gradients as of sky, skin or studio walls, faintly textured."""
     size = (48, 80)
     slow = [spectral(rng, rng.uniform(1.5, 2.5), size) for _ in range(3)]
     t = np.linspace(0, rng.uniform(0.1, 1.0), shape.num_frames, dtype=np.float32)[:, None, None]
     moving = resize(slow[0] + t * slow[1] * 0.5, shape.width, shape.height)
-    y = rng.uniform(0.25, 0.75) + rng.uniform(0.02, 0.12) * moving
+    wall = fine_detail(rng, np.zeros((shape.height, shape.width), dtype=np.float32))
+    y = rng.uniform(0.25, 0.75) + rng.uniform(0.02, 0.12) * moving + wall
     tint = rng.normal(0, 0.08, 2)
     hue = resize((slow[2] + t * slow[1] * 0.3), shape.width // 2, shape.height // 2) * np.float32(rng.uniform(0, 0.04))
     return Planes(y.astype(np.float32), hue + np.float32(tint[0]), np.float32(tint[1]) - hue)
-
-
-def _maybe(rng: np.random.Generator, probability: float, low: float, high: float) -> float:
-    return float(rng.uniform(low, high)) if rng.random() < probability else 0.0

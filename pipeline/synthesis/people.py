@@ -1,16 +1,16 @@
-"""Families of sources: faces, depth of field, night: smooth subjects, soft backgrounds, dark and noisy pictures."""
+"""Families of sources: faces, depth of field, night, still life."""
 
 import numpy as np
 
 from pipeline.synthesis.planes import Float, Planes, Shape, halve
 from pipeline.synthesis.resampling import blur, camera, shoot, shoot_plane, still
-from pipeline.synthesis.textures import CANVAS, colour, composite, dead_leaves, spectral, tone
+from pipeline.synthesis.textures import CANVAS, colour, composite, dead_leaves, fine_detail, spectral, tone
 
 
 def portrait(rng: np.random.Generator, shape: Shape) -> Planes:
-    """A head and shoulders that speaks and nods before a defocused room: skin-like shading, hair, eyes."""
+    """A head and shoulders that speaks and nods before a slightly defocused room: skin-like shading, hair, eyes."""
     canvas = dead_leaves(rng, 120) if rng.random() < 0.5 else colour(rng, tone(rng, spectral(rng, 1.6)))
-    room = camera(rng, shape.num_frames, speed=0.2, blur=float(rng.uniform(1.5, 5)))
+    room = camera(rng, shape.num_frames, speed=0.2, blur=float(rng.uniform(0.4, 1.0)))
     video = shoot(canvas, room, shape)
     t = np.arange(shape.num_frames, dtype=np.float32)
     size = shape.height * rng.uniform(0.28, 0.48)
@@ -55,7 +55,7 @@ def _paint(video: Planes, index: int, mask: Float, luma: Float, u: float, v: flo
 
 
 def bokeh(rng: np.random.Generator, shape: Shape) -> Planes:
-    """Depth of field: strongly blurred far layer with discs of light, one sharp near layer."""
+    """Depth of field: a slightly blurred far layer with discs of light, one sharp near layer."""
     far = colour(rng, np.clip(tone(rng, spectral(rng, rng.uniform(1.3, 2.0)), 0.1) * 0.7, 0, 1))
     rows, columns = CANVAS
     grid_y, grid_x = np.arange(rows, dtype=np.float32)[:, None], np.arange(columns, dtype=np.float32)[None]
@@ -70,7 +70,7 @@ def bokeh(rng: np.random.Generator, shape: Shape) -> Planes:
         far.v += small * np.float32(hue[1])
     path = camera(rng, shape.num_frames, speed=0.7)
     hazy = path.scaled(0.4)
-    hazy.blur = hazy.blur + np.float32(rng.uniform(1.0, 5.0))
+    hazy.blur = hazy.blur + np.float32(rng.uniform(0.4, 1.0))
     video = shoot(far, hazy, shape)
     near = dead_leaves(rng, 200) if rng.random() < 0.5 else colour(rng, tone(rng, spectral(rng, rng.uniform(0.9, 1.3))))
     holes = shoot_plane(spectral(rng, 1.7), path, shape.width, shape.height)
@@ -79,7 +79,7 @@ def bokeh(rng: np.random.Generator, shape: Shape) -> Planes:
 
 
 def night(rng: np.random.Generator, shape: Shape) -> Planes:
-    """Low light: a dark scene, some lamps with halos, and the noise of a sensor at high gain."""
+    """Low light: a dark scene, some lamps with halos, and some more noise."""
     canvas = (
         dead_leaves(rng, 300) if rng.random() < 0.5 else colour(rng, tone(rng, spectral(rng, rng.uniform(1.0, 1.6))))
     )
@@ -90,8 +90,8 @@ def night(rng: np.random.Generator, shape: Shape) -> Planes:
         canvas.y[row - 3 : row + 3, column - 3 : column + 3] += np.float32(rng.uniform(0.4, 1.5))
     lamps = np.maximum(canvas.y - 0.6, 0)
     canvas.y = np.clip(canvas.y + 4 * blur(lamps[None], float(rng.uniform(3, 10)))[0], 0, 1.1)
-    video = shoot(canvas, camera(rng, shape.num_frames, blur=float(rng.choice([0.0, 0.8, 1.5]))), shape)
-    gain = rng.uniform(0.005, 0.045)
+    video = shoot(canvas, camera(rng, shape.num_frames), shape)
+    gain = rng.uniform(0.003, 0.012)
     noise = rng.standard_normal(video.y.shape, dtype=np.float32)
     video.y += noise * np.float32(gain) * np.sqrt(np.clip(video.y, 0.02, 1) * 2)
     small = rng.standard_normal(video.u.shape, dtype=np.float32)
@@ -101,10 +101,11 @@ def night(rng: np.random.Generator, shape: Shape) -> Planes:
 
 
 def still_life(rng: np.random.Generator, shape: Shape) -> Planes:
-    """Shaded bodies on a table, filmed from a tripod: smooth surfaces, sharp edges, no motion but the light's."""
+    """Shaded bodies on a table, filmed from a tripod: rounded surfaces, sharp edges, no motion but the light's."""
     table = colour(rng, tone(rng, spectral(rng, rng.uniform(1.0, 1.8), stretch=3.0), 0.08))
     video = shoot(table, still(shape.num_frames, *rng.uniform(0, 600, 2)), shape)
     picture = Planes(video.y[0], video.u[0], video.v[0])
+    skin = fine_detail(rng, np.zeros((shape.height, shape.width), dtype=np.float32))
     grid_y = np.arange(shape.height, dtype=np.float32)[:, None]
     grid_x = np.arange(shape.width, dtype=np.float32)[None]
     for _ in range(int(rng.integers(2, 8))):
@@ -115,7 +116,7 @@ def still_life(rng: np.random.Generator, shape: Shape) -> Planes:
         mask = np.clip((1 - distance) * radius, 0, 1)
         body = rng.uniform(0.2, 0.7) - 0.25 * (dx * 0.5 + dy * 0.8)
         body += 0.4 * np.exp(-((dx + 0.35) ** 2 + (dy + 0.4) ** 2) / rng.uniform(0.01, 0.1))
-        picture.y[...] += mask * (body.astype(np.float32) - picture.y)
+        picture.y[...] += mask * (body.astype(np.float32) + skin - picture.y)
         small = halve(mask.astype(np.float32))
         hue = rng.normal(0, 0.13, 2)
         picture.u[...] += small * (np.float32(hue[0]) - picture.u)

@@ -7,6 +7,7 @@ from pipeline.synthesis.planes import Float, Planes, halve
 
 CANVAS = (384, 640)
 """Rows and columns of a canvas in luma px; both even."""
+_DETAIL = 0.03
 
 
 def spectral(
@@ -67,14 +68,20 @@ def bend(rng: np.random.Generator, field: Float) -> Float:
     return (bent / max(float(bent.std()), 1e-9)).astype(np.float32)
 
 
+def fine_detail(rng: np.random.Generator, luma: Float) -> Float:
+    """Adds what every surface of the real world has when seen in focus: 1/f texture, here of one strength for all."""
+    return luma + np.float32(_DETAIL) * spectral(rng, 1.0, (luma.shape[0], luma.shape[1]), low_cut=0.04)
+
+
 def colour(rng: np.random.Generator, luma: Float, saturation: float = 1.0) -> Planes:
-    """Adds plausible colour: a tint, slow variation of hue, and some of the luma's own structure.
+    """Adds fine detail and plausible colour: a tint, slow variation of hue, and some of the luma's own structure.
 
     Args:
         rng: source of randomness.
         luma: float32 ``h w`` on 0 … 1.
         saturation: 0 gives grey.
     """
+    luma = fine_detail(rng, luma)
     small = halve(luma)
     centred = small - small.mean()
     strength = saturation * rng.choice([0.2, 0.5, 1.0])
@@ -138,7 +145,7 @@ def dead_leaves(rng: np.random.Generator, num_shapes: int, size: tuple[int, int]
         hue = palette[rng.integers(8)]
         u[where] += mask * (np.float32(hue[0]) - u[where])
         v[where] += mask * (np.float32(hue[1]) - v[where])
-    return Planes(np.clip(y, 0, 1), halve(u), halve(v))
+    return Planes(fine_detail(rng, np.clip(y, 0, 1)), halve(u), halve(v))
 
 
 def glyphs(rng: np.random.Generator, count: int, height: int, width: int, weight: int) -> Float:
@@ -206,7 +213,7 @@ def page(rng: np.random.Generator, size: tuple[int, int] = CANVAS) -> Planes:
         y[box] = rng.uniform(0.1, 0.9) if flat else tone(rng, spectral(rng, rng.uniform(0.9, 1.5), (height, width)))
         u[box] += rng.normal(0, 0.12)
         v[box] += rng.normal(0, 0.12)
-    return Planes(y, halve(u), halve(v))
+    return Planes(fine_detail(rng, y), halve(u), halve(v))
 
 
 def composite(below: Planes, above: Planes, mask: Float) -> Planes:

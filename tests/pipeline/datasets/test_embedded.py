@@ -60,6 +60,16 @@ def test_the_ladder_mixes_codecs_and_spreads_crf():
     assert share == pytest.approx(settings.low_resolution, abs=0.08)
 
 
+def test_some_encodes_are_of_the_second_generation():
+    settings = embedded.Settings()
+    uploads = [upload for index in range(settings.contents) for upload in embedded.uploads(settings, index)]
+    share = np.mean([upload is not None for upload in uploads])
+    assert share == pytest.approx(settings.second_generation, abs=0.06)
+    assert embedded.uploads(settings, 1) == embedded.uploads(settings, 1)
+    none = settings.model_copy(update={"second_generation": 0.0})
+    assert embedded.uploads(none, 0) == [None] * settings.encodes_per_content
+
+
 def test_most_families_are_unknown_to_the_pretraining():
     families = embedded.Settings().families
     assert sum(family in HELD_OUT for family in families) >= 2 / 3 * len(families)

@@ -53,8 +53,8 @@ def test_identical_videos_are_perfect(pair):
 
 
 def test_score_is_the_fixed_map():
-    assert fr.score(14.0) == 50.0
-    assert fr.score(17.0) == pytest.approx(100 / (1 + np.exp(-1)))
+    assert fr.score(16.0) == 50.0
+    assert fr.score(20.0) == pytest.approx(100 / (1 + np.exp(-1)))
 
 
 def test_small_frames_are_measured_too(pair):

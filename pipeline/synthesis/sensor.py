@@ -1,0 +1,66 @@
+"""One camera for all sources: balanced local contrast at every scale, a common exposure, mild grain.
+
+What compression took away can only be told without a reference where one knows what was there. Pictures of the real
+world have that prior: some detail everywhere, falling as 1/f, in focus, through one optical chain. The families alone
+do not: a defocused wall, a fog or a page would each define *pristine* anew. So the last step is the same for all. An
+à trous wavelet transform splits luma into octaves; each octave's local contrast is brought to a fixed one, as the local
+tone mapping of cameras does; then comes grain of a narrow range of strengths.
+
+Ref: Starck, Murtagh: Astronomical Image and Data Analysis (2006), appendix A, for the transform (B3 spline).
+"""
+
+import numpy as np
+
+from pipeline.synthesis.planes import Float, Planes
+from pipeline.synthesis.resampling import blur, resize
+
+OCTAVES = (0.018, 0.035, 0.05, 0.055)
+"""Local standard deviation of luma (0 … 1), finest octave first: 1/f times the fall-off of lens and sensor."""
+GRAIN_LEVELS = (1.5, 2.5)
+"""Standard deviation of the grain, in 8-bit luma levels."""
+
+_BLOCK_PX = 8
+_FLOOR = 0.002
+_GAINS = (0.1, 12.0)
+_COARSE = 0.2
+_SHOULDER = 0.48
+
+
+def film(rng: np.random.Generator, video: Planes) -> Planes:
+    """Films a scene, in place.
+
+    Args:
+        rng: decides exposure and grain.
+        video: the scene; luma may go beyond 0 … 1.
+
+    Returns:
+        ``video``, its luma on about 0 … 1.
+    """
+    *_, rows, columns = video.y.shape
+    grid = max(4, columns // _BLOCK_PX), max(4, rows // _BLOCK_PX)
+    coarse = video.y
+    detail = np.zeros_like(coarse)
+    for octave, wanted in enumerate(OCTAVES):
+        smooth = _smooth(coarse, 2**octave)
+        band = coarse - smooth
+        energy = blur(resize(band * band, *grid), 1.0)
+        gain = np.float32(wanted) / (np.sqrt(np.maximum(energy, 0)) + np.float32(_FLOOR))
+        detail += resize(np.clip(gain, *_GAINS).astype(np.float32), columns, rows) * band
+        coarse = smooth
+    coarse = coarse - coarse.mean()
+    contrast = min(3.0, _COARSE / (float(coarse.std()) + 0.02)) ** 0.7
+    y = np.float32(rng.uniform(0.4, 0.55)) + np.float32(contrast) * coarse + detail
+    y = 0.5 + _SHOULDER * np.tanh((y - 0.5) / _SHOULDER)
+    grain = np.float32(rng.uniform(*GRAIN_LEVELS) / 219) * rng.standard_normal(y.shape, dtype=np.float32)
+    video.y = (y + grain).astype(np.float32)
+    return video
+
+
+def _smooth(frames: Float, step: int) -> Float:
+    """The B3 spline filter (1, 4, 6, 4, 1)/16 with ``step`` px between its taps, edges repeated; ``t h w``."""
+    for axis in (1, 2):
+        size = frames.shape[axis]
+        places = np.arange(size)
+        taps = [np.take(frames, np.clip(places + k * step, 0, size - 1), axis=axis) for k in (-2, -1, 1, 2)]
+        frames = (taps[0] + taps[3] + 4 * (taps[1] + taps[2]) + 6 * frames) * np.float32(1 / 16)
+    return frames
