@@ -12,15 +12,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import registry
+from pipeline import colour, registry
 from pipeline.decoders import DecodeError, DecodeOptions, OpenVideo, check_file
 from pipeline.pictures import Picture
 from pipeline.views import ViewError, ViewParameters, ViewPolicy, draw_view
 
+VERSION = 1
 _Uses = dict[int, list[tuple[int, int]]]
 
 
@@ -62,6 +64,26 @@ class Clips:
     columns: dict[str, list[str]]
 
 
+def clip_fingerprint(policy: ViewPolicy, *, decoder: str, short: str) -> dict[str, Any]:
+    """Everything that shapes the pixels of a view set's clips, and nothing else, as plain JSON.
+
+    Args:
+        policy: how its views are chosen.
+        decoder: a file of ``pipeline/decoders/``.
+        short: what becomes of a video that is too short, ``fail`` or ``repeat``.
+    """
+    from pipeline import resampling
+
+    return {
+        "view": policy.fingerprint(),
+        "resampling": resampling.VERSION,
+        "colour": {"rule": colour.RULE, "version": colour.VERSION},
+        "decoder": decoder,
+        "short": short,
+        "version": VERSION,
+    }
+
+
 def render_video(task: RenderTask) -> Clips | str:
     """Renders one video; what a worker process does.
 
@@ -70,13 +92,13 @@ def render_video(task: RenderTask) -> Clips | str:
     """
     try:
         check_file(task.path)
-        before = _state(task.path)
+        before = file_state(task.path)
         with task.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != task.digest:
             return f"the file is not the one in the manifest (SHA-256 {digest}); run prepare again"
         clips = _render(task)
-        if _state(task.path) != before:
+        if file_state(task.path) != before:
             return "the file changed while it was decoded; run prepare again"
     except (DecodeError, ViewError) as error:
         return str(error)
@@ -118,7 +140,8 @@ def _render(task: RenderTask) -> Clips:
     return Clips(arrays, columns)
 
 
-def _state(path: Path) -> tuple[int, int, int]:
+def file_state(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is written to or replaced."""
     status = os.stat(path)
     return status.st_ino, status.st_size, status.st_mtime_ns
 

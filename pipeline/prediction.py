@@ -10,6 +10,7 @@ import torch
 
 from pipeline.aligned import AlignedData, VideoRows
 from pipeline.calibration import Calibration, CalibrationError, fit_calibration
+from pipeline.domain import MAX_VIDEOS, Domain, fit_domain
 from pipeline.metrics import srcc
 from pipeline.progress import track
 from pipeline.students import StudentModel
@@ -29,14 +30,54 @@ def predict_videos(
     Returns:
         float64, shape ``(n,)``: the mean over views of the uncalibrated score.
     """
+    return describe_videos(student, data, entries, description=description)[0]
+
+
+def describe_videos(
+    student: StudentModel, data: AlignedData, entries: Sequence[VideoRows], *, description: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Raw scores and embeddings of videos.
+
+    Args:
+        student: on the device where it is to run; left in evaluation mode.
+        data: where the clips are.
+        entries: the videos.
+        description: what the progress line says.
+
+    Returns:
+        Scores, float64, shape ``(n,)``, and embeddings, float64, shape ``(n, d)``: means over views.
+    """
     student.eval()
     scores = np.empty(len(entries))
+    embeddings: list[np.ndarray] = []
     with torch.no_grad(), track(description, len(entries)) as advance:
         for index, entry in enumerate(entries):
             clips = data.batch(entry.rows).clips.to(student.device)
-            scores[index] = student(clips).score.double().mean().item()
+            output = student(clips)
+            scores[index] = output.score.double().mean().item()
+            embeddings.append(output.embedding.double().mean(dim=0).cpu().numpy())
             advance()
-    return scores
+    return scores, np.array(embeddings)
+
+
+def describe_domain(
+    student: StudentModel, data: AlignedData, training: Sequence[VideoRows], validation: Sequence[VideoRows]
+) -> Domain:
+    """Where the embeddings of the training videos lie, and how far off validation videos may be.
+
+    Args:
+        student: trained.
+        data: where the clips are.
+        training: the training videos; many are thinned out evenly.
+        validation: the validation videos.
+    """
+    kept = np.unique(np.linspace(0, len(training) - 1, min(len(training), MAX_VIDEOS)).round().astype(int))
+    chosen = [training[index] for index in kept]
+    embeddings = [
+        describe_videos(student, data, entries, description=f"distill: domain, {split}")[1]
+        for split, entries in (("train", chosen), ("val", validation))
+    ]
+    return fit_domain(*embeddings)
 
 
 def teacher_scores(data: AlignedData, entries: Sequence[VideoRows]) -> np.ndarray | None:

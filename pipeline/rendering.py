@@ -4,20 +4,20 @@ One task is one video, decoded once in a worker process for all its views and vi
 that were made before come from the pool. A video that cannot be rendered is a failed row with its reason.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cache import ArraySpec, BuildReport, Failed, Job, Pool, Rows, Unit, build_store, last_committed
-from pipeline import colour, registry, resampling
-from pipeline.clips import Clips, RenderTask, render_video
+from pipeline import registry
+from pipeline.clips import Clips, RenderTask, clip_fingerprint, render_video
 from pipeline.manifest import ManifestError, Video, resolve
 from pipeline.params import RenderSettings, RuntimeSettings, SettingsError, ViewSet
 from pipeline.progress import track
 from pipeline.views import ViewPolicy
 from pipeline.workers import Limits, Lost, Mapper, make_workers
 
-VERSION = 1
 _INTERPOLATION = {"squash": "bicubic"}
 
 
@@ -74,14 +74,7 @@ def clip_specs(settings: RenderSettings, policies: Mapping[str, ViewPolicy]) -> 
             "uint8",
             (policy.num_frames, policy.size, policy.size, 3),
             (f"{name}_t", f"{name}_h", f"{name}_w", "c"),
-            {
-                "view": policy.fingerprint(),
-                "resampling": resampling.VERSION,
-                "colour": {"rule": colour.RULE, "version": colour.VERSION},
-                "decoder": settings.decoder,
-                "short": settings.short,
-                "version": VERSION,
-            },
+            clip_fingerprint(policy, decoder=settings.decoder, short=settings.short),
         )
         for name, policy in policies.items()
     ]
@@ -93,8 +86,16 @@ def clip_columns(policies: Mapping[str, ViewPolicy]) -> list[str]:
 
 
 def clip_units(videos: Sequence[Video], num_views: int) -> list[Unit]:
-    """One unit of work per video; its rows follow from the file's bytes alone."""
-    return [Unit(video.video_id, video.sha256, video.sha256, num_views) for video in videos]
+    """One unit of work per video; its rows follow from the file's bytes, and of raw video from its size and format."""
+    return [Unit(video.video_id, video.sha256, _source(video), num_views) for video in videos]
+
+
+def _source(video: Video) -> str:
+    """Digest of what a video's pixels follow from: its bytes, and, where these say nothing of it, their layout."""
+    if not is_headerless(video.path):
+        return video.sha256
+    layout = f"{video.sha256} {video.width}x{video.height} {video.pix_fmt}"
+    return hashlib.sha256(layout.encode()).hexdigest()
 
 
 def render(
@@ -175,6 +176,9 @@ def make_task(path: Path, video: Video, policies: Mapping[str, ViewPolicy], sett
         num_views=settings.views_per_video,
         decoder=settings.decoder,
         repeat=settings.short == "repeat",
+        options=raw_options(video.width, video.height, video.fps, video.pix_fmt)
+        if is_headerless(video.path)
+        else DecodeOptions(),
     )
 
 

@@ -32,7 +32,7 @@ from pipeline.optimisation import (
     set_learning_rate,
 )
 from pipeline.params import DistillSettings
-from pipeline.prediction import fit_calibrations, mean_srcc, predict_videos
+from pipeline.prediction import describe_domain, fit_calibrations, mean_srcc, predict_videos
 from pipeline.progress import track
 from pipeline.projection import with_projectors
 from pipeline.students import StudentModel, create_student
@@ -157,6 +157,8 @@ class _Run:
         scores = predict_videos(self.student, self.data, labelled, description="distill: calibrate")
         config.calibrations = {name: fit.as_dict() for name, fit in fit_calibrations(labelled, scores).items()}
         config.scales = {entry.video.dataset: vars(entry.scale) for entry in self.data.videos}
+        config.domain = describe_domain(self.student, self.data, self.train_videos, self.val_videos).as_dict()
+        config.num_views = self.data.clips.views_per_video
         config.view = dict(self.data.clips.fingerprint[self.settings.view_set])
         config.provenance = {"digests": self.data.digests(), "distill": self.settings.model_dump(mode="json")}
         self.student.cpu().eval()

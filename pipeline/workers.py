@@ -277,6 +277,33 @@ def run_alone(function: Callable[[Task], Result], task: Task, limits: Limits) ->
     return result
 
 
+class WorkerRoom:
+    """One worker process that is asked one thing after another, such as for the next clips of a video it holds open.
+
+    Between ``ask`` and ``answer`` the caller can work too.
+
+    Args:
+        limits: of each request. After a loss the next request gets a fresh process, which remembers nothing.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self._child = limits, _Child(limits)
+
+    def ask(self, function: Callable[[Task], Any], task: Task) -> None:
+        """Hands over a request; the one before must have been answered."""
+        self._child.begin(0, function, task)
+
+    def answer(self) -> Any:
+        """Waits for the request's result, or ``Lost``."""
+        patience = max(0.0, self._child.deadline - time.monotonic())
+        return self._child.finish(bool(wait([self._child.connection], patience)))[1]
+
+    def close(self) -> None:
+        """Ends the process, whatever it is doing."""
+        self._child.task = None
+        self._child.end()
+
+
 @dataclass
 class DaskWorkers:
     """The workers of a ``dask.distributed`` scheduler.

@@ -45,8 +45,10 @@ class StudentConfig(PretrainedConfig):
         pixel_mean: per channel, of pixels in 0 … 1.
         pixel_std: per channel, of pixels in 0 … 1.
         view: how its clips were made: the fingerprint of the clips array it was trained on.
+        num_views: how many views of a video its calibration is for.
         scales: data set → `ScoreScale` as a dictionary.
         calibrations: data set → `Calibration` as a dictionary.
+        domain: where its training embeddings lie, a `Domain` as a dictionary.
         provenance: digests of the clips and targets it was trained from, and the run's settings.
     """
 
@@ -59,8 +61,10 @@ class StudentConfig(PretrainedConfig):
     pixel_mean: list[float] | None = None
     pixel_std: list[float] | None = None
     view: dict[str, Any] | None = None
+    num_views: int | None = None
     scales: dict[str, Any] | None = None
     calibrations: dict[str, Any] | None = None
+    domain: dict[str, Any] | None = None
     provenance: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
