@@ -44,6 +44,16 @@ class DecodeOptions:
     raw_pix_fmt: str | None = None
 
 
+def is_headerless(path: str) -> bool:
+    """Whether a file's size and pixel format must be told, since nothing in it says them."""
+    return path.lower().endswith(".yuv")
+
+
+def raw_options(width: int | None, height: int | None, fps: float | None, pix_fmt: str | None) -> DecodeOptions:
+    """How a headerless file is decoded of which this is known; None, or an empty text, leaves it to the file's name."""
+    return DecodeOptions(raw_width=width, raw_height=height, raw_fps=fps, raw_pix_fmt=pix_fmt or None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class VideoInfo:
     """What is known of an open video.
@@ -60,6 +70,7 @@ class VideoInfo:
         seconds: duration as the container tells it; None where it does not.
         decoder: name and version of what decodes, for the record.
         edited: whether an edit list hides some of the stored frames.
+        open_groups: whether frames shown before a key frame are stored after it, so that decoding cannot begin there.
         tags: the colour as the file names it: matrix or ``untagged``, then ``limited``, ``full`` or ``untagged``.
     """
 
@@ -74,6 +85,7 @@ class VideoInfo:
     seconds: float | None = None
     decoder: str
     edited: bool = False
+    open_groups: bool = False
     tags: tuple[str, str] = field(default=("untagged", "untagged"))
 
 

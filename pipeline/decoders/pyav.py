@@ -2,7 +2,8 @@
 
 Frames are counted by demuxing where one packet is one shown frame (H.264, HEVC, VP9, AV1 and the intra codecs in MP4 or
 Matroska; packets that an edit list hides are not counted), else by decoding. ``stream.frames`` is never believed: it is
-0 in WebM and counts hidden frames in MP4. The decoder is told to stop at damage rather than conceal it.
+0 in WebM and counts hidden frames in MP4. The decoder is told to stop at damage rather than conceal it. A still image
+(PNG, JPEG, BMP, told by its first bytes) is a video of one frame without a rate.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,vvc,obu,ivf,flv,asf,nut,yuv4mpegpipe,"
     "mxf,gif,dv,ogg,rm,wtv,m4v,mjpeg"
 )
+_STILLS = {b"\x89PNG\r\n\x1a\n": "png_pipe", b"\xff\xd8\xff": "jpeg_pipe", b"BM": "bmp_pipe"}
 _ONE_PACKET_ONE_FRAME = {"h264", "hevc", "vvc", "vp9", "av1", "mjpeg", "prores", "ffv1", "rawvideo", "dnxhd"}
 _COUNTABLE_CONTAINERS = {"mov", "mp4", "matroska", "webm", "ivf"}
 _MATRICES = {1: "bt709", 2: "untagged", 3: "untagged", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
@@ -70,9 +72,10 @@ class PyavVideo:
         container, stream = _open(path, options)
         with container:
             check_size(stream.width, stream.height, options)
-            counted, edited = _count(container, stream, options)
-            fps = _rate(stream)
-            seconds = container.duration / av.time_base if container.duration else None
+            counted, edited, open_groups = _count(container, stream, options)
+            still = container.format.name in _STILLS.values()
+            fps = None if still else _rate(stream)
+            seconds = container.duration / av.time_base if container.duration and not still else None
         self._start()
         try:
             first = next(self._decoded, None)
@@ -100,6 +103,7 @@ class PyavVideo:
                 seconds=seconds,
                 decoder=version(),
                 edited=edited,
+                open_groups=open_groups,
                 tags=(matrix, span),
             )
         except BaseException:
@@ -160,10 +164,11 @@ class PyavVideo:
 
 def _open(path: Path, options: DecodeOptions) -> tuple[InputContainer, VideoStream]:
     """Opens local files of the known video containers only: no playlist, no network."""
-    limits = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "err_detect": "explode"}
+    still = _still_format(path)
+    limits = {"protocol_whitelist": "file", "format_whitelist": still or _FORMATS, "err_detect": "explode"}
     limits["max_pixels"] = str(options.max_frame_pixels)
     try:
-        container = av.open(f"file:{path}", options=limits, metadata_errors="replace")
+        container = av.open(f"file:{path}", format=still, options=limits, metadata_errors="replace")
     except (*_DAMAGE, OSError) as error:
         raise DecodeError(f"not a readable video: {_say(error)}") from None
     shown = [stream for stream in container.streams.video if not _is_attached(stream)]
@@ -181,6 +186,18 @@ def _open(path: Path, options: DecodeOptions) -> tuple[InputContainer, VideoStre
     return container, stream
 
 
+def _still_format(path: Path) -> str | None:
+    """FFmpeg's name of a still image's format, None for anything else; never a pattern of several files."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise DecodeError(f"cannot read the file: {error.strerror}") from None
+    name = next((name for signature, name in _STILLS.items() if head.startswith(signature)), None)
+    is_stream = path.suffix.lower() in (".mjpeg", ".mjpg") or (name == "bmp_pipe" and head[6:8] != b"\0\0")
+    return None if is_stream else name
+
+
 def _is_attached(stream: Any) -> bool:
     """Whether a stream is a cover picture rather than a video."""
     disposition = int(stream.disposition)
@@ -192,13 +209,14 @@ def _rate(stream: VideoStream) -> float | None:
     return float(Fraction(rate)) if rate else None
 
 
-def _count(container: InputContainer, stream: VideoStream, options: DecodeOptions) -> tuple[int, bool]:
-    """Counts the frames that are shown, and says whether an edit list hides some."""
+def _count(container: InputContainer, stream: VideoStream, options: DecodeOptions) -> tuple[int, bool, bool]:
+    """Counts the frames that are shown, and says whether an edit list hides some and whether groups are open."""
     if stream.codec_context.name not in _ONE_PACKET_ONE_FRAME or not (
         _COUNTABLE_CONTAINERS & set(container.format.name.split(","))
     ):
-        return sum(1 for _ in _limited(_decode(container, stream), options)), False
+        return sum(1 for _ in _limited(_decode(container, stream), options)), False, False
     shown = hidden = 0
+    key_pts, open_groups = None, False
     with _demuxer_complaints() as complaints:
         try:
             for packet in _limited(container.demux(stream), options):
@@ -208,6 +226,10 @@ def _count(container: InputContainer, stream: VideoStream, options: DecodeOption
                     raise DecodeError(f"the container is damaged at packet {shown + hidden}")
                 hidden += packet.is_discard
                 shown += not packet.is_discard
+                if packet.is_keyframe:
+                    key_pts = packet.pts
+                elif key_pts is not None and packet.pts is not None and packet.pts < key_pts:
+                    open_groups = True
         except _DAMAGE as error:
             raise DecodeError(f"the container is damaged after {shown} frames: {_say(error)}") from None
     names = set(container.format.name.split(","))
@@ -216,7 +238,7 @@ def _count(container: InputContainer, stream: VideoStream, options: DecodeOption
             raise DecodeError(f"the container is damaged: {message.strip()}")
     if shown == 0:
         raise DecodeError("the video has no frames")
-    return shown, hidden > 0 or _shortened(container, stream, shown)
+    return shown, hidden > 0 or _shortened(container, stream, shown), open_groups
 
 
 def _shortened(container: InputContainer, stream: VideoStream, shown: int) -> bool:
