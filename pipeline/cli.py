@@ -15,6 +15,12 @@ _GROUPS = {
     "cache": "Inspect, verify, compare and convert stores.",
 }
 """Verb with verbs of its own → the line that ``--help`` shows; its module in ``pipeline.commands`` has an ``app``."""
+_COMMANDS = {
+    "score": "Score videos with a trained student.",
+    "compare": "Say which of two videos is better, and how sure that is.",
+    "export": "Write a student as an ONNX file.",
+}
+"""Plain verb → its line; its module in ``pipeline.commands`` has a function of that name."""
 
 
 def main() -> None:
@@ -38,7 +44,14 @@ def _application(arguments: list[str]) -> typer.Typer:
     for verb, line in _GROUPS.items():
         group = importlib.import_module(f"pipeline.commands.{verb}").app if verb == asked else typer.Typer()
         application.add_typer(group, name=verb, help=line)
+    for verb, line in _COMMANDS.items():
+        command = importlib.import_module(f"pipeline.commands.{verb}") if verb == asked else None
+        application.command(verb, help=None if command else line)(getattr(command, verb, _not_asked))
     return application
+
+
+def _not_asked() -> None:
+    """Stands for a verb that only ``--help`` mentions."""
 
 
 def _known_errors() -> tuple[type[Exception], ...]:

@@ -1,8 +1,8 @@
 """A student as an ONNX file: stored pixels in, raw score and embedding out, everything else in its metadata.
 
-The graph takes uint8 ``b t h w c`` with any batch, normalises, and runs the network. The metadata entry ``teachonce`` is
-the student's ``config.json``: how its clips are made, its calibration and its domain. So a program that has numpy, a
-decoder and ONNX Runtime can score (``pipeline/SCORING.md``).
+The graph takes uint8 ``b t h w c`` with any batch, normalises, and runs the network. The metadata entry ``teachonce``
+is the student's ``config.json``: how its clips are made, its calibration and its domain. So a program that has numpy,
+a decoder and ONNX Runtime can score (``pipeline/SCORING.md``).
 """
 
 import json

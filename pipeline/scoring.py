@@ -110,7 +110,7 @@ class QualityScorer:
         for _, result in self.score_many([path]):
             if isinstance(result, VideoScore):
                 return result
-            raise result
+            raise ScoringError(f"{path}: {result}")
         raise ScoringError("no video was given")
 
     def score_many(self, paths: Sequence[Path | str]) -> Iterator[tuple[Path, VideoScore | ScoringError]]:
@@ -119,20 +119,32 @@ class QualityScorer:
         Yields:
             Each path with its score, or with the reason why it has none, in the order given.
         """
-        tasks = [self._task(Path(path)) for path in paths]
+        given = [Path(path) for path in paths]
         parts: list[_ScoredSegment] = []
         head: VideoHead | None = None
-        for task, answer in self._answers(tasks):
+        for path, answer in self._answers(given):
             if isinstance(answer, VideoHead):
                 head, parts = answer, []
             elif isinstance(answer, SegmentClips):
                 parts.append(self._score_segment(answer))
             elif isinstance(answer, Lost):
-                yield task.path, ScoringError(answer.reason)
+                yield path, ScoringError(answer.reason)
             elif answer is not None or head is None:
-                yield task.path, ScoringError(answer or "the video has no frames")
+                yield path, ScoringError(answer or "the video has no frames")
             else:
-                yield task.path, self._put_together(head, parts)
+                yield path, self._put_together(head, parts)
+
+    def read(self, path: Path | str) -> Iterator[SegmentClips]:
+        """The clips by which a video is scored, a segment at a time.
+
+        Raises:
+            ScoringError: it cannot be read.
+        """
+        for _, answer in self._answers([Path(path)]):
+            if isinstance(answer, SegmentClips):
+                yield answer
+            elif isinstance(answer, Lost | str):
+                raise ScoringError(f"{path}: {answer.reason if isinstance(answer, Lost) else answer}")
 
     def close(self) -> None:
         """Ends the worker process."""
@@ -158,22 +170,22 @@ class QualityScorer:
             options=self.options.decoding,
         )
 
-    def _answers(self, tasks: Sequence[ScoringTask]) -> Iterator[tuple[ScoringTask, Any]]:
+    def _answers(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
         """What the worker says of each video; it works on the next answer while the caller uses this one."""
-        if not tasks:
+        if not paths:
             return
         finished = False
         try:
-            self._room.ask(advance, tasks[0])
-            for task, following in zip(tasks, [*tasks[1:], None], strict=True):
+            self._room.ask(advance, self._task(paths[0]))
+            for path, following in zip(paths, [*paths[1:], None], strict=True):
                 going_on = True
                 while going_on:
                     answer = self._room.answer()
                     going_on = isinstance(answer, VideoHead | SegmentClips)
-                    if going_on or following is not None:
-                        self._room.ask(advance, None if going_on else following)
                     finished = not going_on and following is None
-                    yield task, answer
+                    if not finished:
+                        self._room.ask(advance, None if going_on or following is None else self._task(following))
+                    yield path, answer
         finally:
             if not finished:
                 self._room.close()
