@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from pipeline.commands._inputs import FORMATS, expand, load_scorer, raw_options
-from pipeline.commands._scores import Outcome, open_writer, take_up
+from pipeline.commands._resume import take_up
+from pipeline.commands._scores import Outcome, open_writer
 from pipeline.errors import nearest
 
 
