@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from cache import Store, open_store
 from pipeline import registry
+from pipeline.digests import file_digest
 from pipeline.errors import PipelineError
 from pipeline.manifest import Label, ScoreScale, Video, labels_of, read_labels, read_scales, read_videos
 from pipeline.metrics import srcc
@@ -40,7 +41,6 @@ from pipeline.optimisation import (
     set_learning_rate,
 )
 from pipeline.params import AdaptSettings
-from pipeline.preparation import file_digest
 from pipeline.progress import track
 
 SHIPPED = Path("models/pretrained")

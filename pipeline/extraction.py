@@ -34,12 +34,12 @@ from cache import (
 )
 from cache.dvc_source import last_committed
 from pipeline.adaptation import DESCRIPTION
+from pipeline.digests import file_digest
 from pipeline.errors import PipelineError
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.models.preprocessing import normalise
 from pipeline.optimisation import resolve_device
 from pipeline.params import ExtractSettings, RuntimeSettings
-from pipeline.preparation import file_digest
 from pipeline.progress import track
 from pipeline.records import write_json
 from pipeline.workers import Limits, Lost, make_workers

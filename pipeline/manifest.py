@@ -77,12 +77,26 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreScale:
-    """The scale on which a data set's MOS are given, after any turning round so that higher is better."""
+    """The scale on which a data set's MOS are given, after any turning round so that higher is better.
+
+    A DMOS, of which lower is better, is turned within its own range: ``mos = low + high - dmos``. So nothing is lost:
+    where ``published_direction`` is ``lower_is_better``, the published score of a video is ``low + high - mos`` again.
+
+    Attributes:
+        score_name: as the publisher calls it.
+        low: the worst score that can be given.
+        high: the best.
+        published_direction: of the publisher's own numbers.
+    """
 
     score_name: str
     low: float
     high: float
     published_direction: Literal["higher_is_better", "lower_is_better"] = "higher_is_better"
+
+    def turned(self, score: float) -> float:
+        """A published score as MOS, higher is better; and a MOS as it was published, for it is its own inverse."""
+        return score if self.published_direction == "higher_is_better" else round(self.low + self.high - score, 9)
 
 
 _Row = TypeVar("_Row", Video, Label)

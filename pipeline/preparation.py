@@ -1,29 +1,26 @@
 """From a data set's files to the manifest: collect, identify, check, split.
 
-Every file is hashed and opened before any hour is spent on it, and every problem is reported at once. Splits are by
-content: a content never stands in two of them. The publisher's split is kept where there is one; else contents are
-drawn with the seed.
+Every file is looked at (``pipeline/checks.py``) before any hour is spent on it, and every problem is told at once.
+Splits are by content: a content never stands in two of them. The publisher's split is kept where there is one; else
+contents are drawn with the seed.
 """
 
 import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from multiprocessing import get_context
 from pathlib import Path
 
 from pipeline import registry
+from pipeline.checks import duplicates_across_splits, identify
 from pipeline.datasets import Entry
-from pipeline.decoders import DecodeError, probe
-from pipeline.manifest import Label, ManifestError, ScoreScale, Split, Video, content_leaks, resolve
+from pipeline.manifest import Label, ManifestError, ScoreScale, Split, Video, content_leaks
 from pipeline.params import PrepareSettings
 from pipeline.progress import Advance, track
 
-_READ_BYTES = 1 << 20
 _MAX_PROBLEMS_SHOWN = 50
 
 
@@ -56,10 +53,12 @@ def prepare(settings: PrepareSettings, data_root: Path, *, workers: int) -> Tabl
         entries: list[Entry] = module.collect(options, data_root, workers, report)
     scales: dict[str, ScoreScale] = module.scales(options)
     entries = sorted(entries, key=lambda entry: entry.video_id)
-    videos, problems = _identify(entries, data_root, workers)
-    problems += _entry_problems(entries, scales)
+    problems = _entry_problems(entries, scales)
+    videos, wrong_files = identify(entries, data_root, workers=workers)
     labels = _labels(entries, settings)
-    problems += content_leaks(labels)
+    problems += [*wrong_files, *content_leaks(labels)]
+    if len({entry.video_id for entry in entries}) == len(entries):
+        problems += duplicates_across_splits(videos, labels)
     if problems:
         raise ManifestError("\n".join([f"prepare found {len(problems)} problems:", *_shortened(problems)]))
     return Tables(videos=videos, labels=labels, scales=scales)
@@ -77,15 +76,6 @@ def summary(tables: Tables) -> dict[str, int]:
         "labelled": sum(label.labelled for label in tables.labels),
         "duplicates": len(tables.videos) - len({video.sha256 for video in tables.videos}),
     }
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, read in bounded memory, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def split_contents(contents: Sequence[str], *, val: float, test: float, seed: int) -> dict[str, Split]:
@@ -137,8 +127,7 @@ def _place(content: str, salt: str) -> float:
 
 
 def _labels(entries: Sequence[Entry], settings: PrepareSettings) -> list[Label]:
-    undecided = [entry.content for entry in entries if entry.split is None]
-    drawn = split_contents(undecided, val=settings.split.val, test=settings.split.test, seed=settings.seed)
+    drawn = _drawn(entries, settings)
     labels = [
         Label(
             video_id=entry.video_id,
@@ -159,6 +148,22 @@ def _labels(entries: Sequence[Entry], settings: PrepareSettings) -> list[Label]:
     ]
 
 
+def _drawn(entries: Sequence[Entry], settings: PrepareSettings) -> dict[str, Split]:
+    """Splits of the contents that no publisher placed, data set by data set.
+
+    Where the publisher of a data set fixed its test (or validation) videos, none of the others becomes one; a content
+    of which some videos were placed follows them.
+    """
+    drawn: dict[str, Split] = {}
+    for dataset in sorted({entry.dataset for entry in entries}):
+        fixed = {entry.content: entry.split for entry in entries if entry.dataset == dataset and entry.split}
+        contents = [entry.content for entry in entries if entry.dataset == dataset and not entry.split]
+        shares = {name: 0.0 if name in fixed.values() else getattr(settings.split, name) for name in ("val", "test")}
+        drawn |= split_contents(contents, val=shares["val"], test=shares["test"], seed=settings.seed)
+        drawn |= {content: split for content, split in fixed.items() if split}
+    return drawn
+
+
 def _entry_problems(entries: Sequence[Entry], scales: dict[str, ScoreScale]) -> list[str]:
     counts = Counter(entry.video_id for entry in entries)
     problems = [f"video_id {name!r} stands {count} times" for name, count in counts.items() if count > 1]
@@ -172,47 +177,6 @@ def _entry_problems(entries: Sequence[Entry], scales: dict[str, ScoreScale]) -> 
     if not entries:
         problems.append("the data set has no videos; see what it asks for at the top of its file in pipeline/datasets/")
     return problems
-
-
-def _identify(entries: Sequence[Entry], data_root: Path, workers: int) -> tuple[list[Video], list[str]]:
-    """Hashes and probes every file, in worker processes; the order of the result is that of ``entries``."""
-    jobs = [(entry, data_root) for entry in entries]
-    videos: list[Video] = []
-    problems: list[str] = []
-    processes = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    with processes as pool, track("prepare: check files", len(jobs)) as advance:
-        for outcome in pool.map(_identify_one, jobs, chunksize=8):
-            if isinstance(outcome, Video):
-                videos.append(outcome)
-            else:
-                problems.append(outcome)
-            advance()
-    return videos, problems
-
-
-def _identify_one(job: tuple[Entry, Path]) -> Video | str:
-    entry, data_root = job
-    try:
-        path = resolve(data_root, entry.path)
-        if not path.is_file():
-            return f"{entry.video_id}: {path} is not a file"
-        digest = file_digest(path)
-        stream = probe(path)
-    except (ManifestError, DecodeError) as error:
-        return f"{entry.video_id}: {error}"
-    except OSError as error:
-        return f"{entry.video_id}: cannot read {entry.path}: {error.strerror}"
-    return Video(
-        video_id=entry.video_id,
-        path=entry.path,
-        sha256=digest,
-        dataset=entry.dataset,
-        width=stream.width,
-        height=stream.height,
-        fps=stream.fps,
-        num_frames=stream.num_frames,
-        pix_fmt=stream.pix_fmt,
-    )
 
 
 class _Reported:

@@ -12,6 +12,7 @@ from typing import Any
 from cache import ArraySpec, BuildReport, Failed, Job, Pool, Rows, Unit, build_store, last_committed
 from pipeline import registry
 from pipeline.clips import Clips, RenderTask, clip_fingerprint, render_video
+from pipeline.decoders import DecodeOptions, is_headerless, raw_options
 from pipeline.manifest import ManifestError, Video, resolve
 from pipeline.params import RenderSettings, RuntimeSettings, SettingsError, ViewSet
 from pipeline.progress import track

@@ -39,7 +39,7 @@ def rooms_used(stage: str) -> list[str]:
 
 def chosen(room: str, stage: str, params: Params) -> list[str]:
     return {
-        "datasets": [params.prepare.dataset],
+        "datasets": [params.prepare.dataset, "_brought", "_tables"],
         "teachers": [params.adapt.teacher],
         "students": [params.distill.student],
         "losses": list(params.distill.losses),

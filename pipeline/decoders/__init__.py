@@ -165,6 +165,17 @@ def check_size(width: int, height: int, options: DecodeOptions) -> None:
         )
 
 
+def check_ends(path: Path, options: DecodeOptions | None = None) -> VideoInfo:
+    """As ``probe``, and decodes the last frame too.
+
+    Raises:
+        DecodeError: it is not a video, or is damaged.
+    """
+    from pipeline.decoders import auto
+
+    return auto.check_ends(path, options=options or DecodeOptions())
+
+
 def probe(path: Path, options: DecodeOptions | None = None) -> VideoInfo:
     """Reads what is known of a video: opens it, counts its frames, decodes the first.
 

@@ -34,6 +34,19 @@ def open(path: Path, *, options: DecodeOptions) -> OpenVideo:
     return video
 
 
+def check_ends(path: Path, *, options: DecodeOptions) -> VideoInfo:
+    """As ``inspect``, and decodes the first and the last frame, without all that lie between where the file allows it.
+
+    Raises:
+        DecodeError: it is not a video, or is damaged.
+    """
+    if path.suffix.lower() in yuv.SUFFIXES:
+        with yuv.open(path, options=options) as raw:
+            list(raw.frames(sorted({0, raw.info.num_frames - 1})))
+            return raw.info
+    return pyav.check_ends(path, options=options)
+
+
 def inspect(path: Path, *, options: DecodeOptions) -> VideoInfo:
     """What is known of a video, without choosing how its pixels would be decoded.
 

@@ -61,6 +61,30 @@ def open(path: Path, *, options: DecodeOptions) -> "PyavVideo":
     return PyavVideo(path, options)
 
 
+def check_ends(path: Path, *, options: DecodeOptions) -> VideoInfo:
+    """Decodes the first frame, and from the last key frame to the end.
+
+    Raises:
+        DecodeError: the file is not a video, or is damaged there.
+    """
+    with PyavVideo(path, options) as video:
+        info = video.info
+        if info.num_frames == 1:
+            return info
+        container, stream = _open(path, options)
+        with container:
+            end = (stream.start_time or 0) + stream.duration if stream.duration else container.duration
+            try:
+                container.seek(end or 0, stream=stream if stream.duration else None, backward=True)
+            except (*_DAMAGE, OSError):
+                # No index to jump by: the last frame is reached through all others.
+                list(video.frames([info.num_frames - 1]))
+                return info
+            if not any(True for _ in _decode(container, stream)):
+                list(video.frames([info.num_frames - 1]))
+    return info
+
+
 class PyavVideo:
     """A video read by PyAV; see ``OpenVideo``."""
 

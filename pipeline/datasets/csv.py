@@ -1,0 +1,96 @@
+"""Any table with named columns: your own videos and scores.
+
+The setting ``columns`` says which column holds what; what has no column is empty. A raw video's size, rate and pixel
+format may stand in the table too.
+"""
+
+from pathlib import Path
+from typing import cast, get_args
+
+from pydantic import Field
+
+from pipeline.datasets import Entry, Progress, RawFormat
+from pipeline.datasets._brought import Brought, ScoredSettings, content_of, tell
+from pipeline.datasets._tables import Row, read_rows
+from pipeline.errors import nearest
+from pipeline.manifest import ScoreScale, Split
+from pipeline.params import Section
+
+NAME = "csv"
+DOWNLOAD = tell(
+    NAME, "Expected: a table, labels.csv (or what prepare.options.csv.labels names), and the videos that it names."
+)
+
+
+class Columns(Section):
+    """The table's column for each thing; null where it has none."""
+
+    video_id: str | None = None
+    """Null takes the file's name without its suffix."""
+    mos: str | None = "mos"
+    content: str | None = None
+    codec: str | None = None
+    level: str | None = None
+    split: str | None = None
+    """``train``, ``val``, ``test``, or empty where ``prepare`` decides."""
+    num_frames: str | None = None
+    """Checked against the file."""
+    width: str | None = None
+    """Of raw video, in px, as height, fps and pix_fmt."""
+    height: str | None = None
+    fps: str | None = None
+    pix_fmt: str | None = None
+
+
+class Settings(ScoredSettings):
+    """Which table, which columns, and the scale of the scores; the paths' fields are the table's columns."""
+
+    folder: str = "raw/csv"
+    paths: list[str] = Field(["{path}"], min_length=1)
+    labels: str = "labels.csv"
+    columns: Columns = Columns()
+
+
+def scales(settings: Settings) -> dict[str, ScoreScale]:
+    """The scale of the scores, by data set."""
+    return {NAME: settings.scale}
+
+
+def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
+    """Finds every video of the table.
+
+    Raises:
+        DatasetError: with every problem.
+    """
+    del workers, progress
+    found = Brought(NAME, settings.scale, settings, data_root, DOWNLOAD)
+    columns = settings.columns.model_dump()
+    for row in read_rows(found.table(settings.labels), [name for name in columns.values() if name]):
+        values = {key: row[name] if name else "" for key, name in columns.items()}
+        name = row.values.get("path", row.where)
+        found.add(
+            row.where,
+            row.values,
+            score=values["mos"],
+            content=values["content"] or content_of(name, settings.content),
+            video_id=values["video_id"],
+            codec=values["codec"],
+            level=values["level"],
+            split=_split(found, row, values["split"]),
+            raw=RawFormat(
+                width=found.count(row.where, "width", values["width"]),
+                height=found.count(row.where, "height", values["height"]),
+                fps=found.number(row.where, "fps", values["fps"]),
+                pix_fmt=values["pix_fmt"] or None,
+            ),
+            num_frames=found.count(row.where, "num_frames", values["num_frames"]),
+        )
+    return found.entries()
+
+
+def _split(found: Brought, row: Row, text: str) -> Split | None:
+    known = get_args(Split)
+    if text and text not in known:
+        found.problem(f"{row.where}: got the split {text!r}; expected {', '.join(known)}{nearest(text, known)}")
+        return None
+    return cast(Split, text) if text else None

@@ -1,0 +1,79 @@
+"""LIVE IQA (release 2): 29 still images, 779 distorted ones, as videos of one frame, with DMOS.
+
+``dmos.mat`` has ``dmos`` and ``orgs`` (1 where an image is an undistorted copy, which is left out), and
+``refnames_all.mat`` the reference of each; both are in the order JPEG 2000, JPEG, white noise, blur, fast fading. Lower
+DMOS is better; it is turned. The codec column holds the distortion. Set ``render.short: repeat``.
+
+Ref: Sheikh, Sabir, Bovik, "A statistical evaluation of recent full reference image quality assessment algorithms"
+(2006).
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from pipeline.datasets import Entry, Progress
+from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets._tables import DatasetError, read_mat
+from pipeline.manifest import ScoreScale
+from pipeline.params import Count
+
+NAME = "live_iqa"
+SCALE = ScoreScale(score_name="DMOS", low=-10.0, high=120.0, published_direction="lower_is_better")
+DOWNLOAD = tell(
+    NAME,
+    "Ask LIVE (live.ece.utexas.edu/research/quality) for release 2. Expected: dmos.mat (or dmos_realigned.mat), "
+    "refnames_all.mat, and jp2k/img1.bmp and so on.",
+)
+
+
+class Settings(BroughtSettings):
+    """Where the images lie; the paths' fields are ``distortion`` and ``number``."""
+
+    folder: str = "raw/live_iqa"
+    paths: list[str] = Field(["{distortion}/img{number}.bmp"], min_length=1)
+    labels: str = "dmos.mat"
+    variable: str = "dmos"
+    """Of the scores; ``dmos_new`` in ``dmos_realigned.mat``."""
+    images: dict[str, Count] = Field(
+        {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}, min_length=1
+    )
+    """Distortion → how many images the tables have of it, in the tables' order."""
+
+
+def scales(settings: Settings) -> dict[str, ScoreScale]:
+    """The scale of the scores, by data set."""
+    del settings
+    return {NAME: SCALE}
+
+
+def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
+    """Finds every distorted image.
+
+    Raises:
+        DatasetError: with every problem.
+    """
+    del workers, progress
+    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+    path = found.table(settings.labels)
+    values = read_mat(path, [settings.variable, "orgs"])
+    references = read_mat(found.table("refnames_all.mat"), ["refnames_all"])["refnames_all"]
+    scores, copies = values[settings.variable].ravel(), values["orgs"].ravel()
+    places = [(name, number) for name, count in settings.images.items() for number in range(1, count + 1)]
+    if not len(scores) == len(copies) == len(references) == len(places):
+        raise DatasetError(
+            f"{path} has {len(scores)} scores and {len(copies)} orgs, refnames_all.mat {len(references)} names; "
+            f"expected {len(places)} of each; see prepare.options.{NAME}.images"
+        )
+    for (distortion, number), score, copy, reference in zip(places, scores, copies, references, strict=True):
+        if copy:
+            continue
+        found.add(
+            f"{path.name}, {distortion} {number}",
+            {"distortion": distortion, "number": str(number)},
+            score=float(score),
+            content=Path(reference).stem,
+            video_id=f"{distortion}_{number:03d}",
+            codec=distortion,
+        )
+    return found.entries()

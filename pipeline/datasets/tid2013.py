@@ -1,0 +1,63 @@
+"""TID2013: 25 still images by 24 distortions by 5 levels, as videos of one frame, with MOS from 0 to 9.
+
+``mos_with_names.txt`` has score and name, in letters whose case differs from the files'. The codec column holds the
+distortion's number. Set ``render.short: repeat``.
+
+Ref: Ponomarenko et al., "Image database TID2013: Peculiarities, results and perspectives" (2015).
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from pipeline.datasets import Entry, Progress
+from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets._tables import read_rows
+from pipeline.manifest import ScoreScale
+
+NAME = "tid2013"
+SCALE = ScoreScale(score_name="MOS", low=0.0, high=9.0)
+DOWNLOAD = tell(
+    NAME,
+    "Get it from ponomarenko.info/tid2013.htm. Expected: mos_with_names.txt and distorted_images/i01_01_1.bmp …",
+)
+
+
+class Settings(BroughtSettings):
+    """Where the images lie; the paths' fields are ``name``, and ``lower``, ``upper``, ``capital`` of it."""
+
+    folder: str = "raw/tid2013"
+    paths: list[str] = Field(
+        [
+            "distorted_images/{name}",
+            "distorted_images/{lower}",
+            "distorted_images/{upper}",
+            "distorted_images/{capital}",
+        ],
+        min_length=1,
+    )
+    labels: str = "mos_with_names.txt"
+
+
+def scales(settings: Settings) -> dict[str, ScoreScale]:
+    """The scale of the scores, by data set."""
+    del settings
+    return {NAME: SCALE}
+
+
+def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
+    """Finds every image of the table.
+
+    Raises:
+        DatasetError: with every problem.
+    """
+    del workers, progress
+    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+    for row in read_rows(found.table(settings.labels), ["mos", "name"], header=["mos", "name"], blanks=True):
+        name = row["name"]
+        stem = Path(name).stem.lower()
+        parts = stem.split("_")
+        kind, level = (f"distortion {parts[1]}", parts[2]) if len(parts) == 3 else ("", "")
+        fields = {"name": name, "lower": name.lower(), "upper": name.upper(), "capital": name.lower().capitalize()}
+        found.add(row.where, fields, score=row["mos"], content=parts[0], video_id=stem, codec=kind, level=level)
+    return found.entries()

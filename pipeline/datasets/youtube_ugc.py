@@ -1,0 +1,61 @@
+"""YouTube-UGC: about 1380 uploads in 15 categories, 360p to 4K, with MOS from 1 to 5.
+
+The score of the whole video (``MOSFull``) is used; those of its chunks are left out. The publisher's table is a
+spreadsheet: save it as CSV. Every video is its own content.
+
+Ref: Wang, Inguva, Adsumilli, "YouTube UGC dataset for video compression research" (2019); the scores are of 2020.
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from pipeline.datasets import Entry, Progress
+from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets._tables import read_rows
+from pipeline.manifest import ScoreScale
+
+NAME = "youtube_ugc"
+SCALE = ScoreScale(score_name="MOS", low=1.0, high=5.0)
+DOWNLOAD = tell(
+    NAME,
+    "Get the videos from gs://ugc-dataset (media.withgoogle.com) and the spreadsheet of scores, saved as mos.csv with "
+    "the columns vid,category,resolution,MOSFull. Expected: mos.csv and the videos, such as "
+    "original_videos_h264/<vid>_crf_10_ss_00_t_20.0.mp4 or <vid>.mkv.",
+)
+
+
+class Settings(BroughtSettings):
+    """Where the videos lie; the paths' fields are the table's columns."""
+
+    folder: str = "raw/youtube_ugc"
+    paths: list[str] = Field(
+        [
+            "original_videos_h264/{vid}_crf_10_ss_00_t_20.0.mp4",
+            "original_videos/{category}/{resolution}/{vid}.mkv",
+            "{vid}_crf_10_ss_00_t_20.0.mp4",
+            "{vid}.mp4",
+            "{vid}.mkv",
+        ],
+        min_length=1,
+    )
+    labels: str = "mos.csv"
+
+
+def scales(settings: Settings) -> dict[str, ScoreScale]:
+    """The scale of the scores, by data set."""
+    del settings
+    return {NAME: SCALE}
+
+
+def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
+    """Finds every video of the table.
+
+    Raises:
+        DatasetError: with every problem.
+    """
+    del workers, progress
+    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+    for row in read_rows(found.table(settings.labels), ["vid", "category", "resolution", "MOSFull"]):
+        found.add(row.where, row.values, score=row["MOSFull"], video_id=row["vid"])
+    return found.entries()
