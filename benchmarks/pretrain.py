@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
             _evaluate(options.folder, options.videos, options.height, options.contents, options.workers)
         elif options.export:
             run = _restored(options.folder)
-            export(run, options.export)
+            measured = [options.folder / name for name in ("held-out.txt", "natural.txt")]
+            export(run, options.export, [path.read_text(encoding="utf-8") for path in measured if path.exists()])
             print(f"exported step {run.step} to {options.export}")
         else:
             plan = Plan(steps=options.steps, learning_rate=options.learning_rate, seed=options.seed)
@@ -123,11 +124,12 @@ def _evaluate(folder: Path, videos: Path | None, height: int, contents: int, wor
     ladders = natural(videos, height) if videos else _held_out(folder, contents, workers)
     run = _restored(folder)
     values = predict(run.averaged(), ladders.clips)
-    print(f"{len(values)} encodes of {len(set(ladders.content))} contents; step {run.step}")
-    print(f"{'':28s} SRCC across   within")
-    print(f"{'embedded teacher':28s} {across(values, ladders):11.3f} {within(values, ladders):8.3f}")
-    for name, predictions in baselines(ladders, training_contents=150):
-        print(f"{name:28s} {across(predictions, ladders):11.3f} {within(predictions, ladders):8.3f}")
+    lines = [f"{len(values)} encodes of {len(set(ladders.content))} contents; step {run.step}"]
+    lines.append(f"{'':28s} SRCC across   within")
+    named = [("embedded teacher", values), *baselines(ladders, training_contents=150)]
+    lines += [f"{name:28s} {across(found, ladders):11.3f} {within(found, ladders):8.3f}" for name, found in named]
+    print("\n".join(lines))
+    (folder / ("natural.txt" if videos else "held-out.txt")).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _held_out(folder: Path, contents: int, workers: int) -> Ladders:
@@ -156,7 +158,7 @@ def _miniature(threads: int) -> None:
         train(plan, folder, variety, capacity=24, workers=1, save_every=1e9, watch=0)
         run = train(replace(plan, steps=6), folder, variety, capacity=24, workers=1, save_every=1e9, watch=0)
         print(f"miniature: {run.step} steps; {_summary(run, held_out(2, 1))}")
-        export(run, folder / "export")
+        export(run, folder / "export", [])
         print("exported: " + ", ".join(sorted(path.name for path in (folder / "export").iterdir())))
 
 

@@ -16,7 +16,16 @@ from sklearn.preprocessing import StandardScaler
 
 from pipeline.errors import PipelineError
 from pipeline.models.preprocessing import normalise
-from pipeline.pretraining.examples import EVALUATION, TRAINING, Group, assemble, draw_recipe, make_groups
+from pipeline.pretraining.examples import (
+    EVALUATION,
+    QUALITY_CENTRE_DB,
+    QUALITY_SPREAD_DB,
+    TRAINING,
+    Group,
+    assemble,
+    draw_recipe,
+    make_groups,
+)
 from pipeline.pretraining.objectives import Pretrainer
 from pipeline.synthesis.encoding import CODECS, CRF_RANGES, Recipe, decode, encode, resized
 from pipeline.synthesis.planes import Byte, Shape, Video420
@@ -196,7 +205,7 @@ def _ladders(source: Video420, content: str, rng: np.random.Generator) -> Ladder
     groups: list[Group] = assemble(source, recipes, videos, rng, EVALUATION.views)
     return Ladders(
         clips=np.stack([group.clips for group in groups], axis=1),
-        quality=groups[0].targets[:, 0].astype(np.float64) * 6 + 14,
+        quality=groups[0].targets[:, 0].astype(np.float64) * QUALITY_SPREAD_DB + QUALITY_CENTRE_DB,
         crf=np.array([recipe.crf for recipe in recipes], dtype=np.float64),
         bits=groups[0].targets[:, 4].astype(np.float64) - 1,
         content=np.array([content] * len(recipes)),

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.colour import Colour, pixels_to_rgb
 from pipeline.models.sampling import uniform_indices
 from pipeline.synthesis.encoding import CODECS, CRF_RANGES, Recipe, bits_per_pixel, decode, encode, resized
 from pipeline.synthesis.fullreference import decibels, detail_loss, ms_ssim, patch_measures, psnr
 from pipeline.synthesis.planes import Byte, Shape, Video420
 from pipeline.synthesis.seeding import generator
 from pipeline.synthesis.sources import HELD_OUT, PRETRAINING, render
+from pipeline.views import ViewPolicy, draw_view
 
 ENCODES = 6
 """Encodes of one content in a group."""
@@ -22,12 +24,15 @@ NUM_FRAMES, GRID, FRAGMENT_PX, PATCH_PX, TUBELET = 8, 4, 28, 14, 2
 CLIP_PX = GRID * FRAGMENT_PX
 TOKENS = (NUM_FRAMES // TUBELET, CLIP_PX // PATCH_PX, CLIP_PX // PATCH_PX)
 CLIP_TARGETS = ("ms_ssim", "psnr", "detail", "crf", "bits")
-"""Per clip: (MS-SSIM dB − 14)/6, (PSNR dB − 30)/8, 2 · detail loss, CRF within its codec's range on −1 … 1, and
+"""Per clip: (MS-SSIM dB − 16)/5, (PSNR dB − 30)/8, 2 · detail loss, CRF within its codec's range on −1 … 1, and
 log10 bits per pixel + 1."""
+QUALITY_CENTRE_DB, QUALITY_SPREAD_DB = 16.0, 5.0
+_VIEWS = ViewPolicy(policy="fragments", sampling="uniform", num_frames=NUM_FRAMES, size=CLIP_PX, grid=GRID)
+_COLOUR = Colour(matrix="bt601", full_range=False)
 
-_SIZES = ((320, 180), (256, 144), (384, 216), (416, 240), (480, 270), (640, 360))
-_SIZE_ODDS = (0.34, 0.2, 0.2, 0.1, 0.1, 0.06)
-_LENGTHS, _LENGTH_ODDS = (16, 24, 32, 48), (0.2, 0.35, 0.35, 0.1)
+_SIZES = ((320, 180), (256, 144), (384, 216), (480, 270))
+_SIZE_ODDS = (0.4, 0.3, 0.2, 0.1)
+_LENGTHS, _LENGTH_ODDS = (16, 24, 32), (0.4, 0.4, 0.2)
 _SCALES, _SCALE_ODDS = (1.0, 0.75, 0.667, 0.5), (0.7, 0.1, 0.1, 0.1)
 
 
@@ -149,7 +154,7 @@ def assemble(
         low, high = CRF_RANGES[recipe.codec]
         targets.append(
             (
-                (decibels(ms_ssim(reference.y, chosen.y)) - 14.0) / 6.0,
+                (decibels(ms_ssim(reference.y, chosen.y)) - QUALITY_CENTRE_DB) / QUALITY_SPREAD_DB,
                 (psnr(reference.y, chosen.y) - 30.0) / 8.0,
                 2.0 * detail_loss(reference.y, chosen.y),
                 2.0 * (recipe.crf - low) / (high - low) - 1.0,
@@ -157,45 +162,43 @@ def assemble(
             )
         )
     codecs = np.array([CODECS.index(recipe.codec) for recipe in recipes], dtype=np.int64)
+    digest = rng.bytes(32).hex()
     groups = []
-    for _ in range(views):
-        rows, columns = fragment_places(rng, source.shape.height, source.shape.width)
-        luma = np.stack([video.y[:, rows[:, None], columns[None]] for video in distorted])
-        original = np.broadcast_to(reference.y[:, rows[:, None], columns[None]], luma.shape)
+    for view in range(1, views + 1):
+        places = fragment_places(source.shape, digest, view)
+        luma = np.stack([cut(video.y, places) for video in distorted])
+        original = np.broadcast_to(cut(reference.y, places), luma.shape)
         dense = patch_measures(original, luma, PATCH_PX, TUBELET)
-        clips = np.stack([fragments(video, rows, columns) for video in distorted])
+        clips = np.stack([fragments(video, places) for video in distorted])
         groups.append(Group(clips, dense.astype(np.float16), np.array(targets, dtype=np.float32), codecs))
     return groups
 
 
-def fragment_places(
-    rng: np.random.Generator | None, height: int, width: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of a 4x4 grid of fragments; each row of cells has one vertical offset, each column one
-    horizontal offset, random in the cell, or centred without ``rng``.
-    """
-    places = []
-    for length in (height, width):
-        cell = length / GRID
-        slack = int(cell) - FRAGMENT_PX
-        offsets = [slack // 2 if rng is None else int(rng.integers(0, slack + 1)) for _ in range(GRID)]
-        starts = [int(cell * index) + offset for index, offset in enumerate(offsets)]
-        places.append(np.concatenate([np.arange(start, start + FRAGMENT_PX) for start in starts]))
-    return places[0], places[1]
+def fragment_places(shape: Shape, digest: str, view: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns, each ``h w``, that a clip's pixels come from; chosen as the pipeline chooses its views."""
+    chosen = draw_view(
+        _VIEWS, num_frames=shape.num_frames, height=shape.height, width=shape.width, digest=digest, view=view
+    )
+    inside = np.arange(FRAGMENT_PX)
+    corners = np.array(chosen.patches).reshape(GRID, GRID, 2)
+    rows = corners[:, None, :, None, 0] + inside[:, None, None] + 0 * inside
+    columns = corners[:, None, :, None, 1] + inside + 0 * inside[:, None, None]
+    return rows.reshape(CLIP_PX, CLIP_PX), columns.reshape(CLIP_PX, CLIP_PX)
 
 
-def fragments(video: Video420, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Byte:
-    """Cuts a view and converts it to RGB: BT.601, limited range, chroma repeated.
+def cut(frames: Byte, places: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Byte:
+    """The pixels of ``t h w`` at ``places``."""
+    return frames[:, places[0], places[1]]
+
+
+def fragments(video: Video420, places: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Byte:
+    """Cuts a view and converts it to RGB as the pipeline does.
 
     Returns:
         uint8 ``t h w c``.
     """
-    y = (video.y[:, rows[:, None], columns[None]].astype(np.float32) - 16.0) * np.float32(255 / 219)
-    rows, columns = rows[:, None] // 2, columns[None] // 2
-    u = (video.u[:, rows, columns].astype(np.float32) - 128.0) * np.float32(255 / 224)
-    v = (video.v[:, rows, columns].astype(np.float32) - 128.0) * np.float32(255 / 224)
-    rgb = np.stack([y + 1.402 * v, y - 0.344136 * u - 0.714136 * v, y + 1.772 * u], axis=-1)
-    return np.clip(rgb + 0.5, 0, 255).astype(np.uint8)
+    small = places[0] >> 1, places[1] >> 1
+    return pixels_to_rgb(cut(video.y, places), cut(video.u, small), cut(video.v, small), depth=8, colour=_COLOUR)
 
 
 def _frames(video: Video420, indices: NDArray[np.int64]) -> Video420:

@@ -1,5 +1,6 @@
 """Writes the pre-trained teacher as half-precision safetensors with its configuration and a model card."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -13,23 +14,29 @@ A small InternVideo2 (2.7 M parameters, RGB, 8 frames, a 4x4 grid of native-reso
 pre-trained by this project to see what compression did to a video. It is the default run's teacher where no released
 InternVideo2 weights are at hand.
 
-- **Made by** `python -m benchmarks.pretrain` (seed {seed}, {steps} steps of {batch} clips, {hours:.1f} h on one CPU
-  thread; this is step {step}), then `--export`.
+- **Made by** `python -m benchmarks.pretrain --steps {steps}` (seed {seed}, {batch} clips a step; this is step {step};
+  {minutes:.0f} minutes in optimiser steps, on one CPU thread of a shared machine), then `--evaluate` and `--export`.
 - **Data**: generated without end: {families} families of procedural sources, encoded with x264, x265, libvpx-vp9 and
   SVT-AV1 at random CRF, preset, key-frame distance and resolution, some twice. No natural video, no opinion score.
 - **Targets**: every token's log-MSE, structural similarity at two scales and lost contrast; per clip MS-SSIM, PSNR,
   detail loss, CRF, bits per pixel and codec; differences between encodes of one content.
-- **Head**: one output, (MS-SSIM in dB - 14) / 6. It is a full-reference measure guessed without the reference, not an
+- **Head**: one output, (MS-SSIM in dB - 16) / 5. It is a full-reference measure guessed without the reference, not an
   opinion.
-- **Limits**: sources of 144 to 360 lines; 8-bit 4:2:0; compression and rescaling only. See `benchmarks/README.md` for
+- **Limits**: sources of 144 to 270 lines; 8-bit 4:2:0; compression and rescaling only. See `benchmarks/README.md` for
   how it does on families, settings and seeds it never saw.
 - **Not seen in training**, kept for evaluation and for the default data set: see `pipeline/synthesis/sources.py`,
   `HELD_OUT`.
 """
 
 
-def export(run: Run, folder: Path) -> None:
-    """Writes ``model.safetensors``, ``config.json`` and ``README.md``."""
+def export(run: Run, folder: Path, measured: Sequence[str]) -> None:
+    """Writes ``model.safetensors``, ``config.json`` and ``README.md``.
+
+    Args:
+        run: its averaged weights are written.
+        folder: made when missing.
+        measured: what evaluations printed; each ends the model card as it is.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     state = run.averaged().model.state_dict()
     save_file({name: value.half().contiguous() for name, value in state.items()}, folder / "model.safetensors")
@@ -40,7 +47,8 @@ def export(run: Run, folder: Path) -> None:
         steps=plan.steps,
         step=run.step,
         batch=plan.groups * plan.encodes,
-        hours=run.seconds / 3600,
+        minutes=run.seconds / 60,
         families=len(TRAINING.families),
     )
+    card += "".join(f"\n```\n{text}```\n" for text in measured)
     (folder / "README.md").write_text(card, encoding="utf-8")

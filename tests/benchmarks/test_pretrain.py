@@ -1,13 +1,22 @@
+import hashlib
+
 import numpy as np
 import torch
 from safetensors.torch import load_file
 
 from benchmarks import pretrain
+from pipeline.clips import RenderTask, render_video
+from pipeline.models.sampling import uniform_indices
 from pipeline.pretraining.evaluation import hand_features
-from pipeline.pretraining.examples import ENCODES, EVALUATION, TRAINING, Group, fragment_places, make_groups
-from pipeline.pretraining.objectives import WEIGHTS, losses, total
+from pipeline.pretraining.examples import ENCODES, EVALUATION, TRAINING, Group, fragment_places, fragments, make_groups
+from pipeline.pretraining.objectives import WEIGHTS, Predictions, losses, total
 from pipeline.pretraining.replay import Replay
 from pipeline.pretraining.training import Plan, Run
+from pipeline.synthesis.encoding import Recipe, decode, encode
+from pipeline.synthesis.planes import Shape, Video420
+from pipeline.synthesis.sources import render
+from pipeline.teachers import internvideo2_tiny
+from pipeline.views import ViewPolicy
 
 
 def _group(seed):
@@ -53,12 +62,24 @@ def test_examples_are_a_function_of_their_index():
     assert np.corrcoef(quality, error)[0, 1] < -0.3
 
 
-def test_fragments_stay_in_their_cells():
-    for rng in (None, np.random.default_rng(1)):
-        rows, columns = fragment_places(rng, 180, 320)
-        for index in range(4):
-            assert 45 * index <= rows[28 * index] <= 45 * (index + 1) - 28
-            assert 80 * index <= columns[28 * index] <= 80 * (index + 1) - 28
+def test_clips_are_those_that_the_pipeline_renders(tmp_path):
+    shape = Shape(320, 180, 16)
+    file = encode(render("leaves", ("clips", 1), shape), Recipe(codec="h264", crf=20, preset="ultrafast"))
+    path = tmp_path / "video.mp4"
+    path.write_bytes(file)
+    preprocessing = internvideo2_tiny.PREPROCESSING
+    policy = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4)
+    assert (preprocessing.policy, preprocessing.sampling, preprocessing.num_frames) == ("fragments", "uniform", 8)
+    assert (preprocessing.size, preprocessing.fragment_grid) == (112, 4)
+    digest = hashlib.sha256(file).hexdigest()
+    task = RenderTask(
+        path=path, digest=digest, num_frames=16, policies={"main": policy}, num_views=3, decoder="pyav", repeat=False
+    )
+    clips = render_video(task).arrays["main"]
+    video, frames = decode(file), uniform_indices(16, 8)
+    chosen = Video420(video.y[frames], video.u[frames], video.v[frames])
+    for view in (1, 2):
+        assert np.array_equal(fragments(chosen, fragment_places(shape, digest, view)), clips[view])
 
 
 def test_replay_gives_back_what_was_written_and_skips_what_is_being_written(tmp_path):
@@ -93,10 +114,11 @@ def test_losses_vanish_for_perfect_predictions_and_every_term_is_weighted():
     dense, targets = torch.zeros(4, 256, 4), torch.tensor([[1.0, 0, 0, 0, 0]] * 2 + [[-1.0, 0, 0, 0, 0]] * 2)
     codecs = torch.tensor([0, 1, 2, 3])
     logits = 50.0 * torch.nn.functional.one_hot(codecs, 4)
-    terms = losses((dense, targets[:, 0], targets, logits), dense, targets, codecs, 2)
+    terms = losses(Predictions(dense, targets[:, 0], targets[:, 0], targets, logits), dense, targets, codecs, 2)
     assert set(terms) == set(WEIGHTS)
     assert float(total(terms)) < 1e-6
-    shifted = losses((dense, targets[:, 0] + 1, targets, logits), dense, targets, codecs, 2)
+    off = Predictions(dense, targets[:, 0], targets[:, 0] + 1, targets, logits)
+    shifted = losses(off, dense, targets, codecs, 2)
     assert float(shifted["pairs"]) < 1e-6 < float(shifted["score"])
 
 
@@ -113,7 +135,8 @@ def test_learning_rate_warms_up_stays_and_falls_to_zero():
 
 def test_export_is_half_precision_and_small(tmp_path):
     run = Run(Plan(steps=1, compiled=False))
-    pretrain.export(run, tmp_path)
+    pretrain.export(run, tmp_path, ["SRCC 0.5\n"])
+    assert (tmp_path / "README.md").read_text().endswith("```\nSRCC 0.5\n```\n")
     weights = load_file(tmp_path / "model.safetensors")
     assert all(value.dtype == torch.float16 for value in weights.values())
     assert (tmp_path / "model.safetensors").stat().st_size < 6_000_000
