@@ -1,6 +1,10 @@
-"""Stage ``prepare``: a data set's files in; ``data/videos.csv``, ``data/labels.csv`` and ``data/dataset.json`` out."""
+"""Stage ``prepare``: a data set's files in; ``data/videos.csv``, ``data/labels.csv`` and ``data/dataset.json`` out.
+
+A picture of the data set is drawn beside its metrics.
+"""
 
 from pipeline.manifest import DATA_ROOT, write_labels, write_scales, write_videos
+from pipeline.overview import draw_overview
 from pipeline.params import load_params
 from pipeline.preparation import prepare, summary
 from pipeline.records import timed, write_json
@@ -15,6 +19,7 @@ def main() -> None:
         write_videos(DATA_ROOT / "videos.csv", tables.videos)
         write_labels(DATA_ROOT / "labels.csv", tables.labels)
         write_scales(DATA_ROOT / "dataset.json", tables.scales)
+        draw_overview(results / "overview.png", tables.videos, tables.labels, tables.scales)
         write_json(results / "metrics.json", summary(tables))
 
 

@@ -13,6 +13,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.synthesis.encoding import leave_real_time
+
 WIDTH, HEIGHT = 96, 64
 _COLUMNS, _ROWS = 4, 2
 _QUIET: dict[str, dict[str, str]] = {
@@ -113,6 +115,9 @@ def write_video(
             stream.codec_context.colorspace = matrix
         if full_range:
             stream.codec_context.color_range = 2
+        if codec == "libsvtav1":
+            stream.codec_context.open()
+            leave_real_time()
         for index in range(num_frames):
             pixels = frame_pixels(index, width=width, height=height, texture=texture)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=pix_fmt)

@@ -98,7 +98,7 @@ def encode(video: Video420, recipe: Recipe, container: str | None = None) -> byt
             stream.codec_context.time_base = Fraction(1, recipe.fps)
             stream.codec_context.gop_size = recipe.gop
             stream.codec_context.open()
-            _leave_real_time()
+            leave_real_time()
             for index in range(video.shape.num_frames):
                 frame = _frame(video, index)
                 frame.pts = index
@@ -164,7 +164,7 @@ def _even(length: float) -> int:
     return max(32, 2 * round(length / 2))
 
 
-def _leave_real_time() -> None:
+def leave_real_time() -> None:
     """Takes back the real-time scheduling that SVT-AV1, run by root, gives to every thread: it starves the machine."""
     if not hasattr(os, "sched_setscheduler"):
         return
