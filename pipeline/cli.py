@@ -27,6 +27,8 @@ def main() -> None:
     """Entry of the console script; what a user can mend is printed without a traceback and ends with exit status 1."""
     try:
         _application(sys.argv[1:])()
+    except SystemExit:
+        raise
     except _known_errors() as error:
         print(error, file=sys.stderr)
         sys.exit(1)

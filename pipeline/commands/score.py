@@ -57,10 +57,9 @@ def score(
         raise typer.BadParameter(
             "rows per segment do not say whether a video is complete; leave out --per-segment", param_hint="--resume"
         )
-    videos = expand(paths or [], listed)
+    decoding, videos = raw_options(size, pix_fmt, fps), expand(paths or [], listed)
     if not videos:
         raise typer.BadParameter("there is no video; give files, folders that have some, or --list", param_hint="PATHS")
-    decoding = raw_options(size, pix_fmt, fps)
     with ExitStack() as stack:
         scorer = load_scorer(
             model,
