@@ -130,6 +130,12 @@ def key_of(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+def code_digest(*files: Path) -> str:
+    """Digest of source files, whatever order they come in: what they make is remade once they change."""
+    found = sorted((path.name, file_digest(path)) for path in files)
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
 def _replace(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.write_bytes(data)

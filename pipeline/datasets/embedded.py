@@ -11,14 +11,18 @@ Ref: Zhang et al., "BVI-HD" (2018); Li et al., "Waterloo IVC 4K" (2019), for the
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
+import av
 import numpy as np
 from pydantic import Field, field_validator
 
+from pipeline import synthesis
 from pipeline.datasets import Entry
 from pipeline.errors import PipelineError, nearest
+from pipeline.kept import Made, code_digest, kept_folder, key_of
 from pipeline.manifest import ScoreScale
 from pipeline.params import Count, Fraction, Section
 from pipeline.synthesis import fullreference
@@ -106,7 +110,7 @@ def scales(settings: Settings) -> dict[str, ScoreScale]:
 def collect(
     settings: Settings, data_root: Path, workers: int, progress: Callable[[int, int], None] | None = None
 ) -> list[Entry]:
-    """Makes every video and scores it.
+    """Makes every video and scores it; those that were made before, by the same code, only get their places again.
 
     Args:
         settings: what is made.
@@ -120,7 +124,8 @@ def collect(
     folder = data_root / "videos"
     folder.mkdir(parents=True, exist_ok=True)
     entries: list[Entry] = []
-    tasks = [(settings, index, folder) for index in range(settings.contents)]
+    made = Made(kept_folder(data_root))
+    tasks = [(settings, index, folder, made) for index in range(settings.contents)]
     workers_here = LocalWorkers(workers, Limits(seconds=_CONTENT_SECONDS))
     for done, (index, part) in enumerate(workers_here.map(_make_content, tasks), start=1):
         if isinstance(part, Lost):
@@ -172,28 +177,35 @@ def uploads(settings: Settings, index: int) -> list[Recipe | None]:
     return made
 
 
-def _make_content(task: tuple[Settings, int, Path]) -> list[Entry]:
-    """Makes one source and its encodes, in a worker process."""
-    settings, index, folder = task
+def _make_content(task: tuple[Settings, int, Path, Made]) -> list[Entry]:
+    """Makes one source and its encodes, in a worker process; the source only where an encode is not finished."""
+    settings, index, folder, made = task
     rng = generator(NAME, settings.seed, "content", index)
     family = settings.families[index % len(settings.families)]
     width, height = settings.sizes[int(rng.integers(len(settings.sizes)))]
     content = f"{index:03d}-{family}"
     entries = []
-    source = render(family, (NAME, settings.seed, index), Shape(width, height, settings.num_frames))
+    origin = {"family": family, "seed": settings.seed, "index": index, "code": made_by()}
+    shape = Shape(width, height, settings.num_frames)
+    source: Video420 | None = None
     pairs = zip(recipes(settings, index), uploads(settings, index), strict=True)
     for number, (recipe, upload) in enumerate(pairs):
         video_id = f"{content}-{number}-{recipe.codec}"
         name = f"{video_id}.{CONTAINERS[recipe.codec]}"
-        file, distorted = _distort(source, recipe, upload)
-        partial = folder / f".{name}.partial"
-        partial.write_bytes(file)
-        partial.replace(folder / name)
+        texts = {"recipe": recipe.text(), "upload": upload.text() if upload else None}
+        key = key_of({**origin, "shape": [width, height, settings.num_frames], **texts})
+        facts = made.find(key)
+        if facts is None:
+            source = source or render(family, (NAME, settings.seed, index), shape)
+            file, distorted = _distort(source, recipe, upload)
+            facts = {"mos": round(_score(source, distorted), 4)}
+            made.keep(key, file, facts)
+        made.place(key, folder / name)
         entries.append(
             Entry(
                 video_id=video_id,
                 path=f"videos/{name}",
-                mos=round(_score(source, distorted), 4),
+                mos=facts["mos"],
                 content=content,
                 codec=recipe.codec,
                 level=str(recipe.crf),
@@ -202,6 +214,12 @@ def _make_content(task: tuple[Settings, int, Path]) -> list[Entry]:
             )
         )
     return entries
+
+
+@cache
+def made_by() -> list[str]:
+    """What the bytes and scores of a video depend on beside its recipe: this code, and the libraries that it calls."""
+    return [code_digest(Path(__file__), *Path(synthesis.__file__).parent.glob("*.py")), av.__version__, np.__version__]
 
 
 def _distort(source: Video420, recipe: Recipe, upload: Recipe | None) -> tuple[bytes, Video420]:

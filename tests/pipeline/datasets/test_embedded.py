@@ -1,10 +1,12 @@
 import hashlib
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.datasets import embedded
+from pipeline.kept import Made
 from pipeline.params import SettingsError
 from pipeline.synthesis.encoding import CODECS, decode
 from pipeline.synthesis.sources import HELD_OUT
@@ -43,6 +45,22 @@ def test_what_other_settings_left_behind_is_removed(tmp_path):
     settings = embedded.Settings.parse({**SMALL, "contents": 1, "codecs": ["h264"]}, "here")
     entries = embedded.collect(settings, tmp_path, 1)
     assert sorted(_digests(folder)) == sorted(["notes.txt", *(entry.path.split("/")[1] for entry in entries)])
+
+
+def test_what_was_made_before_is_not_made_again(tmp_path, monkeypatch):
+    settings = embedded.Settings.parse({**SMALL, "contents": 1, "codecs": ["h264"]}, "here")
+    first = embedded._make_content((settings, 0, tmp_path, Made(tmp_path / "kept")))
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").rglob("*") if path.is_file()}
+    bytes_before = [(tmp_path / Path(entry.path).name).read_bytes() for entry in first]
+    for entry in first:
+        (tmp_path / Path(entry.path).name).unlink()
+    monkeypatch.setattr(embedded, "render", None)
+    assert embedded._make_content((settings, 0, tmp_path, Made(tmp_path / "kept"))) == first
+    assert [(tmp_path / Path(entry.path).name).read_bytes() for entry in first] == bytes_before
+    assert kept == {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").rglob("*") if path.is_file()}
+    other = embedded.Settings.parse({**SMALL, "contents": 1, "codecs": ["h264"], "seed": 7}, "here")
+    with pytest.raises(TypeError):
+        embedded._make_content((other, 0, tmp_path, Made(tmp_path / "kept")))
 
 
 def test_the_ladder_mixes_codecs_and_spreads_crf():
