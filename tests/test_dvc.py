@@ -40,10 +40,7 @@ def rooms_used(stage: str) -> list[str]:
 def chosen(room: str, stage: str, params: Params) -> list[str]:
     shared = [path.stem for path in (ROOT / "pipeline/datasets").glob("_[!_]*.py")]
     return {
-        "datasets": [
-            params.prepare.dataset,
-            *sorted(path.stem for path in (ROOT / "pipeline/datasets").glob("_[!_]*.py")),
-        ],
+        "datasets": [params.prepare.dataset, *shared],
         "teachers": [params.adapt.teacher],
         "students": [params.distill.student],
         "losses": list(params.distill.losses),

@@ -131,7 +131,7 @@ def test_vmaf_is_refused_without_ffmpeg_and_read_with_one(
     told = '{"pooled_metrics": {"vmaf": {"mean": 71.5}}}'
     for answer, problem in (("plain", "without libvmaf"), ("libvmaf", None)):
         ffmpeg.write_text(
-            f"#!/bin/sh\ncase $2 in -filters) echo {answer};; -version) echo ffmpeg 9;; "
+            f"#!/bin/sh\ncase $* in *-filters) echo {answer};; *-version) echo ffmpeg 9;; "
             f"*) test -f reference.y4m || exit 1; echo '{told}' > vmaf.json;; esac\n"
         )
         ffmpeg.chmod(ffmpeg.stat().st_mode | stat.S_IXUSR)
