@@ -14,7 +14,7 @@ from pipeline.datasets import Entry, RawFormat
 from pipeline.decoders import DecodeError, DecodeOptions, check_ends, is_headerless, raw_options
 from pipeline.digests import file_digest
 from pipeline.kept import FileIndex, file_key, kept_folder
-from pipeline.manifest import Label, ManifestError, Video, resolve
+from pipeline.manifest import Label, ManifestError, ScoreScale, Video, resolve
 from pipeline.progress import track
 from pipeline.workers import Limits, LocalWorkers, Lost
 
@@ -103,6 +103,67 @@ def look_at(task: tuple[Path, DecodeOptions]) -> FileFacts | str:
         fps=info.fps,
         num_frames=info.num_frames,
         pix_fmt=info.pix_fmt,
+    )
+
+
+def tables_problems(
+    videos: Sequence[Video],
+    labels: Sequence[Label],
+    scales: Mapping[str, ScoreScale],
+    data_root: Path,
+    *,
+    workers: int,
+) -> list[str]:
+    """Compares written tables with the files they name.
+
+    Args:
+        videos: of ``videos.csv``.
+        labels: in the same order.
+        scales: of ``dataset.json``.
+        data_root: the folder that paths are relative to.
+        workers: processes.
+
+    Returns:
+        Every problem; an empty list is good.
+    """
+    entries = [_as_entry(video, label) for video, label in zip(videos, labels, strict=True)]
+    found, problems = identify(entries, data_root, workers=workers)
+    by_id = {video.video_id: video for video in found}
+    for video in videos:
+        seen = by_id.get(video.video_id)
+        if seen is not None and seen.sha256 != video.sha256:
+            problems.append(f"{video.video_id}: {video.path} is not the file of the table; run prepare again")
+    return [*problems, *score_problems(entries, scales), *duplicates_across_splits(videos, labels)]
+
+
+def score_problems(entries: Sequence[Entry], scales: Mapping[str, ScoreScale]) -> list[str]:
+    """Names each score that is outside the scale of its data set; an empty list is good."""
+    problems = []
+    for entry in entries:
+        scale = scales.get(entry.dataset)
+        if scale is None:
+            problems.append(f"{entry.video_id}: the data set {entry.dataset!r} has no scale; run prepare again")
+        elif entry.mos is not None and not scale.low <= entry.mos <= scale.high:
+            problems.append(
+                f"{entry.video_id}: {scale.score_name} is {entry.mos:g}; "
+                f"the scale of {entry.dataset} is {scale.low:g} to {scale.high:g}"
+            )
+    return problems
+
+
+def _as_entry(video: Video, label: Label) -> Entry:
+    raw = RawFormat(width=video.width, height=video.height, fps=video.fps, pix_fmt=video.pix_fmt)
+    return Entry(
+        video_id=video.video_id,
+        path=video.path,
+        mos=label.mos,
+        content=label.content,
+        codec=label.codec,
+        level=label.level,
+        split=label.split,
+        dataset=video.dataset,
+        raw=raw if is_headerless(video.path) else None,
+        num_frames=video.num_frames,
     )
 
 

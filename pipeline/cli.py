@@ -13,6 +13,7 @@ from pipeline.errors import PipelineError
 
 _GROUPS = {
     "cache": "Inspect, verify, compare and convert stores.",
+    "data": "Check the prepared data set, and say what changed between two versions of it.",
 }
 """Verb with verbs of its own → the line that ``--help`` shows; its module in ``pipeline.commands`` has an ``app``."""
 _COMMANDS = {

@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipeline import registry
-from pipeline.checks import duplicates_across_splits, identify
+from pipeline.checks import duplicates_across_splits, identify, score_problems
 from pipeline.datasets import Entry
 from pipeline.manifest import Label, ManifestError, ScoreScale, Split, Video, content_leaks
 from pipeline.params import PrepareSettings
@@ -167,13 +167,7 @@ def _drawn(entries: Sequence[Entry], settings: PrepareSettings) -> dict[str, Spl
 def _entry_problems(entries: Sequence[Entry], scales: dict[str, ScoreScale]) -> list[str]:
     counts = Counter(entry.video_id for entry in entries)
     problems = [f"video_id {name!r} stands {count} times" for name, count in counts.items() if count > 1]
-    for entry in entries:
-        scale = scales[entry.dataset]
-        if entry.mos is not None and not scale.low <= entry.mos <= scale.high:
-            problems.append(
-                f"{entry.video_id}: {scale.score_name} is {entry.mos:g}; "
-                f"the scale of {entry.dataset} is {scale.low:g} to {scale.high:g}"
-            )
+    problems += score_problems(entries, scales)
     if not entries:
         problems.append("the data set has no videos; see what it asks for at the top of its file in pipeline/datasets/")
     return problems
