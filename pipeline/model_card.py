@@ -33,17 +33,25 @@ views, calibrated.
 
 {scales}
 
-Higher is better. Calibrated on the validation split with a strictly increasing logistic.
+Higher is better. Calibrated on the validation split with a strictly increasing logistic. A score comes with a 95 %
+interval (spread over views and validation residuals). {domain}
 
 ## Use
 
-```python
-from pipeline.students import load_student
-
-student = load_student("models/student")
-scores = student(clips).score  # clips: uint8 (b, t, h, w, c), as rendered for it
-mos = student.calibration()(scores.mean().detach().numpy())
+```sh
+teachonce score --model models/student x.mp4
 ```
+
+```python
+from pipeline.scoring import QualityScorer
+
+with QualityScorer.from_pretrained("models/student") as scorer:
+    result = scorer.score("x.mp4")
+print(result.score, (result.low, result.high), result.out_of_domain)
+```
+
+Its clips are cut from the video exactly as in training: {views} views of {clip_shape}, policy `{policy}`, frames
+`{sampling}`; `config.json` has every detail. `pipeline.students.load_student` gives the bare network.
 
 ## Settings
 
@@ -53,7 +61,12 @@ mos = student.calibration()(scores.mean().detach().numpy())
 
 ## To be filled in by whoever publishes it
 
-Licence of the training videos, of the opinion scores and of the teacher's weights; intended use; known failures.
+- Licence of these weights:
+- Licence of the training videos:
+- Licence of the opinion scores:
+- Licence of the teacher's weights:
+- Intended use:
+- Known failures:
 """
 
 
@@ -71,13 +84,27 @@ def write_model_card(folder: Path, student: StudentModel, metrics: dict[str, Any
         f"residual deviation {fit['residual_std']:.3g} on {fit['num_videos']} validation videos"
         for name, fit in (config.calibrations or {}).items()
     ]
+    view = (config.view or {}).get("view", {})
     settings = "\n".join(f"{key}: {value}" for key, value in config.provenance["distill"].items())
     card = _CARD.format(
         student=config.student,
         clip_shape=tuple(config.clip_shape),
         scales="\n".join(lines),
         settings=settings,
+        domain=_domain(config.domain),
+        views=config.num_views,
+        policy=view.get("policy", "unknown"),
+        sampling=view.get("sampling", "unknown"),
         **config.provenance["digests"],
         **metrics,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _domain(domain: dict[str, Any] | None) -> str:
+    if domain is None:
+        return "It does not know which videos are unlike those of its training."
+    return (
+        f"A video whose embedding lies further than {domain['threshold']:.3g} from those of {domain['num_videos']} "
+        f"training videos (threshold chosen on {domain['num_validation']} validation videos) is called out of domain."
+    )
