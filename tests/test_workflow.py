@@ -20,14 +20,29 @@ SMALL = {
 }
 
 
+NO_NETWORK = """
+import socket
+
+def refuse(self, address):
+    if self.family != socket.AF_UNIX and str(address[0]) not in ("127.0.0.1", "::1", "localhost"):
+        raise SystemExit(f"the pipeline tried to connect to {address!r}")
+    return connect(self, address)
+
+connect, socket.socket.connect = socket.socket.connect, refuse
+"""
+"""Run by every Python process of the pipeline when it starts."""
+
+
 class Project:
-    """A clone with settings small enough for a test."""
+    """A clone with settings small enough for a test, in which no process can reach another machine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
         for changed in git(ROOT, "diff", "--name-only", "HEAD", "--diff-filter=d").split():
             shutil.copyfile(ROOT / changed, folder / changed)
+        (folder.parent / "offline").mkdir()
+        (folder.parent / "offline/sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
         params = folder / "params.yaml"
         text = params.read_text(encoding="utf-8")
         for pattern, value in SMALL.items():
@@ -38,6 +53,7 @@ class Project:
 
     def dvc(self, *arguments: str, good: bool = True) -> str:
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        environment["PYTHONPATH"] = str(self.folder.parent / "offline")
         environment.pop("DVC_ROOT", None)
         done = subprocess.run(
             [sys.executable, "-m", "dvc", *arguments],
@@ -79,6 +95,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_a_second_run_runs_nothing(project: Project) -> None:
     assert project.repro() == []
+
+
+def test_no_process_can_reach_another_machine(project: Project) -> None:
+    asked = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env={**os.environ, "PYTHONPATH": str(project.folder.parent / "offline")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "tried to connect" in done.stderr
 
 
 def test_every_declared_number_and_page_is_there(project: Project) -> None:

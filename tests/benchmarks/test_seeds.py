@@ -1,0 +1,69 @@
+"""The seeds study: paired, split by content, and obedient to the labelled fraction."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import seeds
+from pipeline import adaptation
+from pipeline.manifest import read_labels
+from pipeline.params import Params, load_params
+from tests.pipeline.test_adaptation import CONFIG
+from tests.stores import names, write_clips, write_tables
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def params() -> Params:
+    whole = load_params(ROOT / "params.yaml")
+    small = {"epochs": 1, "threads": 1, "batch_size": 8}
+    return whole.model_copy(
+        update={
+            "adapt": whole.adapt.model_copy(update=small | {"checkpoint": None, "trainable_blocks": 1}),
+            "distill": whole.distill.model_copy(update=small),
+            "evaluate": whole.evaluate.model_copy(update={"bootstrap": 100}),
+            "runtime": whole.runtime.model_copy(update={"workers": 1, "device": "cpu"}),
+        }
+    )
+
+
+def test_another_seed_splits_otherwise_and_hides_scores_of_training_contents_only(
+    tmp_path: Path, params: Params
+) -> None:
+    write_tables(tmp_path, names(60))
+    labels = read_labels(tmp_path / "labels.csv")
+    one, two = (seeds.relabelled(labels, params, seed=seed, fraction=1.0) for seed in (1, 2))
+    assert [label.split for label in one] != [label.split for label in two]
+    assert all(label.labelled for label in one)
+    few = seeds.relabelled(labels, params, seed=1, fraction=0.2)
+    assert [label.split for label in few] == [label.split for label in one]
+    train = [label.labelled for label in few if label.split == "train"]
+    assert sum(train) == -(-len(train) // 5)
+    assert all(label.labelled for label in few if label.split != "train")
+
+
+def test_alone_means_no_loss_that_reads_a_target() -> None:
+    losses = {"mos_regression": 1.0, "feature_smoothl1": 1.0, "teacher_score": 0.5, "ranking": 0.1}
+    assert seeds.without_targets(losses) == {"mos_regression": 1.0, "ranking": 0.1}
+
+
+def test_one_seed_gives_every_predictor_and_a_paired_summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: Params
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(adaptation.registry.find("teachers", "internvideo2_tiny"), "config", lambda: CONFIG)
+    write_tables(tmp_path / "data", names(24))
+    for name in names(24):
+        (tmp_path / "data/videos").mkdir(exist_ok=True)
+        (tmp_path / f"data/videos/{name}.mp4").write_bytes(bytes(100))
+    (tmp_path / "data/raw").mkdir()
+    write_clips(tmp_path / "data/clips.zarr", names(24), views=params.render.views_per_video)
+    rows = list(seeds.run(params, seed=1, fraction=1.0))
+    assert {"student", "student_alone", "teacher", "crf_codec", "baseline"} <= {row["predictor"] for row in rows}
+    assert len({row["predictor"] for row in rows}) == len(rows)
+    again = [{**row, "seed": 2} for row in rows]
+    text = seeds.summary([*rows, *again])
+    assert "paired over seeds" in text
+    assert "| student_alone |" in text
