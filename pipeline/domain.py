@@ -2,8 +2,11 @@
 
 The training embeddings are described by their mean, their strongest directions with the deviation along each, and one
 deviation for all the others (probabilistic principal components). The distance is the root mean square of an
-embedding's deviations, so that a training video lies at about 1; the threshold is the 99th percentile on the validation
-split, or the greatest distance there where it has fewer than a hundred videos.
+embedding's deviations, so that a training video lies at about 1; the threshold is the 95th percentile on the validation
+split, or the greatest distance there where it has twenty videos or fewer.
+
+What it catches is content whose embedding is unlike; a student that maps strange pixels to familiar embeddings does not
+notice them.
 
 Ref: Tipping and Bishop, "Probabilistic principal component analysis" (JRSS B 1999); Lee et al., "A simple unified
 framework for detecting out-of-distribution samples" (NeurIPS 2018) for the Mahalanobis distance of embeddings. Left
@@ -22,7 +25,7 @@ MAX_VIDEOS = 512
 """More training videos than this are thinned out evenly: the mean and the directions no longer change much."""
 _MOST_DIRECTIONS = 16
 _SMALLEST_DEVIATION = 1e-6
-_QUANTILE = 0.99
+_QUANTILE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
