@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -18,6 +19,7 @@ from typing import Any
 
 from pipeline.digests import file_digest
 
+_MOST_STALE, _FEW = 4, 1000
 _SETTLED_SECONDS = 2.0
 """A file changed more recently than this may change again without its time telling."""
 
@@ -63,17 +65,29 @@ class FileIndex:
             with closing(sqlite3.connect(self._path)) as index:
                 rows = index.execute("SELECT key, facts FROM files").fetchall()
             return {key: json.loads(facts) for key, facts in rows if key in wanted}
+        except sqlite3.OperationalError:
+            return {}  # another run holds it
         except (sqlite3.DatabaseError, ValueError):
             self._path.unlink(missing_ok=True)
             return {}
 
     def keep(self, found: Mapping[str, Mapping[str, Any]], *, current: Iterable[str]) -> None:
-        """Adds what was found, and forgets what is not current."""
+        """Adds what was found; once most of the index is not current, forgets that.
+
+        Another run may hold the index: then nothing is added, and the files are read again next time.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._write(found, set(current))
+        except sqlite3.OperationalError as error:
+            print(f"prepare: {self._path} was not updated: {error}", file=sys.stderr)
+
+    def _write(self, found: Mapping[str, Mapping[str, Any]], current: set[str]) -> None:
         with closing(sqlite3.connect(self._path)) as index, index:
             index.execute("CREATE TABLE IF NOT EXISTS files (key TEXT PRIMARY KEY, facts TEXT NOT NULL)")
             known = {row[0] for row in index.execute("SELECT key FROM files")}
-            index.executemany("DELETE FROM files WHERE key = ?", [(key,) for key in known - set(current) - set(found)])
+            if len(known) > _MOST_STALE * len(current) + _FEW:
+                index.executemany("DELETE FROM files WHERE key = ?", [(key,) for key in known - current])
             index.executemany(
                 "INSERT OR REPLACE INTO files VALUES (?, ?)",
                 [(key, json.dumps(dict(facts))) for key, facts in found.items()],

@@ -1,8 +1,10 @@
 """What ``prepare`` tells before hours are spent, and what it does not read twice."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,3 +170,18 @@ def test_finished_files_are_found_by_key_unless_they_are_damaged(tmp_path: Path)
     assert (tmp_path / "placed.mp4").read_bytes() == b"video"
     next(path for path in (tmp_path / "made").rglob("*") if path.is_file() and not path.suffix).write_bytes(b"vidio")
     assert made.find(key) is None
+
+
+def test_an_index_that_another_run_holds_is_left_alone(
+    tmp_path: Path, looked_at: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settle(write_video(tmp_path / "a.mp4"))
+    found = identify([entry("a.mp4")], tmp_path, workers=1)
+    with closing(sqlite3.connect(tmp_path / ".teachonce/files.sqlite", isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        connect = sqlite3.connect
+        monkeypatch.setattr(sqlite3, "connect", lambda path: connect(path, timeout=0.05))
+        assert identify([entry("a.mp4")], tmp_path, workers=1) == found
+        holder.execute("ROLLBACK")
+    assert "was not updated" in capsys.readouterr().err
+    assert looked_at == ["a.mp4", "a.mp4"]
