@@ -128,11 +128,28 @@ def load_predictor(model: Path | str, *, threads: int | None = None, device: str
     """
     if str(model).endswith(".onnx"):
         return OnnxPredictor(Path(model), threads=threads or 1)
-    from pipeline.students import load_student
-
-    student = load_student(model)
+    student = load_quietly(model)
     trained_with = (student.config.provenance or {}).get("distill", {}).get("threads", 1)
     return TorchPredictor(student, threads=threads or int(trained_with), device=device)
+
+
+def load_quietly(model: Path | str) -> "StudentModel":
+    """Loads a student as ``load_student`` does, without a progress bar for a file that is read in a moment.
+
+    Raises:
+        StudentError: the folder has no student.
+    """
+    from transformers.utils import logging
+
+    from pipeline.students import load_student
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        return load_student(model)
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,7 +111,7 @@ def load_scorer(
     threads: int | None = None,
     device: str = "cpu",
 ) -> "QualityScorer":
-    """Loads a student for a command, without progress bars of the loading itself.
+    """Loads a student for a command.
 
     Args:
         model: a folder, a hub name or an ONNX file.
@@ -136,13 +136,4 @@ def load_scorer(
         decoding=decoding,
         limits=Limits(seconds=timeout_seconds, memory_bytes=4 << 30),
     )
-    quieten(model)
     return stack.enter_context(QualityScorer.from_pretrained(model, options, threads=threads, device=device))
-
-
-def quieten(model: str) -> None:
-    """Keeps transformers from drawing a progress bar for a file that loads in a moment; for ONNX it is not imported."""
-    if not model.endswith(".onnx"):
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()

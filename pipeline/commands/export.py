@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands._inputs import expand, load_scorer, quieten, raw_options
+from pipeline.commands._inputs import expand, load_scorer, raw_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,10 +31,9 @@ def export(
     --check, else on made clips. Exit status 1 when they differ by more than 1e-4 of the scale (without --int8).
     """
     from pipeline.export import PARITY, ExportError, deviation, export_onnx
-    from pipeline.students import load_student
+    from pipeline.predictors import load_quietly
 
-    quieten(model)
-    student = load_student(model)
+    student = load_quietly(model)
     export_onnx(student, output, int8=int8)
     clips = None if not check else _views(model, expand(check, None))
     measured = deviation(student, output, clips)
