@@ -47,7 +47,7 @@ def _draw(score: VideoScore, title: str) -> Figure:
     values = [point.score for point in score.curve]
     axes.set(
         xlabel="seconds",
-        ylabel=f"{score.score_name} ({score.dataset})",
+        ylabel=f"{score.score_name}, {score.dataset}",
         title=title,
         xlim=(0, edges[-1]),
         ylim=(min([score.scale_low, *values]), max([score.scale_high, *values])),
