@@ -4,12 +4,10 @@ The unit of work is one video's views, always one batch of just these: a row's b
 computed, in which order, or by how many workers.
 """
 
-import hashlib
-import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,36 +24,26 @@ from cache import (
     Job,
     Pool,
     Rows,
-    Store,
     TooManyFailedError,
     Unit,
     build_store,
     open_store,
 )
 from cache.dvc_source import last_committed
-from pipeline.adaptation import DESCRIPTION
 from pipeline.digests import file_digest
-from pipeline.errors import PipelineError
-from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
+from pipeline.models.internvideo2 import InternVideo2
 from pipeline.models.preprocessing import normalise
 from pipeline.optimisation import resolve_device
 from pipeline.params import ExtractSettings, RuntimeSettings
 from pipeline.progress import track
 from pipeline.records import write_json
+from pipeline.targets import load_description, target_specs, target_units
 from pipeline.workers import Limits, Lost, make_workers
 
-VERSION = 1
-"""Raised whenever code changes that shapes the value of a target; tests/pipeline/test_versions.py asks for it."""
-
-BATCH_RULE = "one batch per video: all its views, in order"
 CLIP_DIGEST = "clip_digest"
 """Text column of the target store: the SHA-256 of the pixels that the teacher saw, row by row."""
 LIVE_COUNTS = Path(".teachonce/last_extract.json")
 _UNIT_SECONDS = 3600.0
-
-
-class TeacherError(PipelineError):
-    """``models/teacher/`` cannot be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,19 +61,6 @@ class Plan:
     clips: Path
     settings: ExtractSettings
     device: str
-
-
-def load_description(folder: Path) -> dict[str, Any]:
-    """What ``adapt`` wrote about the teacher in ``teacher.json``.
-
-    Raises:
-        TeacherError: the folder has no readable description.
-    """
-    try:
-        description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TeacherError(f"cannot read {folder / DESCRIPTION}: {error}; run the stage adapt first") from None
-    return description
 
 
 class Extractor:
@@ -155,102 +130,6 @@ def pooled_tokens(tokens: Tensor, grid: tuple[int, int, int], side: int | None) 
         return dense
     planes = dense.flatten(0, 1).permute(0, 3, 1, 2).float()
     return functional.adaptive_avg_pool2d(planes, side).permute(0, 2, 3, 1).unflatten(0, (-1, time))
-
-
-def target_specs(settings: ExtractSettings, teacher: Path) -> list[ArraySpec]:
-    """The arrays of the target store, each with the fingerprint of all that shapes its values.
-
-    Raises:
-        TeacherError: a kind that this teacher does not have, or layers that are not named.
-    """
-    description = load_description(teacher)
-    config = InternVideo2Config.from_pretrained(teacher)
-    time, height, width = config.grid
-    side_rows = settings.tokens_grid or height
-    side_columns = settings.tokens_grid or width
-    shapes: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
-        "embedding": ((config.pool_dim,), ("channel",)),
-        "embedding_normed": ((config.pool_dim,), ("channel",)),
-        "projected": ((config.projection_dim,), ("projected_channel",)),
-        "logits": ((config.num_classes,), ("class",)),
-        "layers": ((len(settings.layers), config.embed_dim), ("layer", "token_channel")),
-        "tokens": (
-            (time, side_rows, side_columns, config.embed_dim),
-            ("token_t", "token_h", "token_w", "token_channel"),
-        ),
-    }
-    if "logits" in settings.kinds and not config.num_classes:
-        raise TeacherError(
-            "extract.kinds has 'logits', but the teacher has no head; remove it, or adapt with epochs > 0"
-        )
-    if "projected" in settings.kinds and not config.projection_dim:
-        raise TeacherError(
-            "extract.kinds has 'projected', but the teacher has no projection; stage-2 and CLIP files do"
-        )
-    if "layers" in settings.kinds and not settings.layers:
-        raise TeacherError(f"extract.kinds has 'layers'; name blocks in extract.layers, 0 to {config.depth - 1}")
-    if any(layer >= config.depth for layer in settings.layers):
-        raise TeacherError(f"extract.layers: got {settings.layers}; this teacher's blocks are 0 to {config.depth - 1}")
-    architecture = _architecture(config)
-    return [
-        ArraySpec(
-            name=kind,
-            dtype=settings.dtype,
-            shape=shapes[kind][0],
-            dims=shapes[kind][1],
-            fingerprint=_fingerprint(
-                kind, settings, description, architecture, file_digest(teacher / "model.safetensors")
-            ),
-        )
-        for kind in settings.kinds
-    ]
-
-
-def _architecture(config: InternVideo2Config) -> dict[str, Any]:
-    """The configuration's own fields that shape an evaluation; what transformers adds would change with its version."""
-    training_only = {"drop_path_rate", "head_dropout"}
-    names = [field.name for field in fields(InternVideo2Config) if field.name in InternVideo2Config.__annotations__]
-    return {name: getattr(config, name) for name in names if name not in training_only}
-
-
-def _fingerprint(
-    kind: str, settings: ExtractSettings, description: Mapping[str, Any], architecture: Mapping[str, Any], weights: str
-) -> dict[str, Any]:
-    fingerprint: dict[str, Any] = {
-        "kind": kind,
-        "dtype": settings.dtype,
-        "weights_sha256": weights,
-        "architecture": dict(architecture),
-        "preprocessing": description["preprocessing"],
-        "view_set": settings.view_set,
-        "precision": settings.precision,
-        "threads": settings.threads,
-        "batch_rule": BATCH_RULE,
-        "version": VERSION,
-    }
-    if kind == "layers":
-        fingerprint["layers"] = list(settings.layers)
-    if kind == "tokens":
-        fingerprint["tokens_grid"] = settings.tokens_grid
-    return fingerprint
-
-
-def target_units(store: Store, view_set: str) -> list[Unit]:
-    """One unit per video of the clip store; its source is a digest over the pixel digests of its views."""
-    digests = store.row_digests(view_set)
-    units: list[Unit] = []
-    for video_id in dict.fromkeys(store.video_ids):
-        rows = store.rows_of(video_id)
-        pixels = "".join(digests[row] if store.status[row] == 1 else f"failed {row}" for row in rows)
-        units.append(
-            Unit(
-                video_id=video_id,
-                video_digest=store.video_digests[rows[0]],
-                source=hashlib.sha256(pixels.encode()).hexdigest(),
-                num_rows=len(rows),
-            )
-        )
-    return units
 
 
 def extract(plan: Plan, targets: Path, runtime: RuntimeSettings) -> dict[str, Any]:

@@ -13,8 +13,9 @@ import numpy as np
 from cache import Job, Rows, Store, open_store
 from pipeline.digests import file_digest
 from pipeline.errors import PipelineError
-from pipeline.extraction import CLIP_DIGEST, Extractor, Plan, load_description
+from pipeline.extraction import CLIP_DIGEST, Extractor, Plan
 from pipeline.params import ExtractSettings
+from pipeline.targets import load_description
 
 TOLERANCES = {"float32": 1e-4, "float16": 2e-3, "bfloat16": 2e-2}
 """Stored dtype → largest difference allowed, as a share of the row's largest magnitude."""

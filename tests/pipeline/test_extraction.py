@@ -12,10 +12,11 @@ import torch
 
 from cache import Pool, TooManyFailedError, open_store
 from pipeline.digests import file_digest
-from pipeline.extraction import CLIP_DIGEST, LIVE_COUNTS, Extractor, Plan, TeacherError, dry_run, extract, pooled_tokens
+from pipeline.extraction import CLIP_DIGEST, LIVE_COUNTS, Extractor, Plan, dry_run, extract, pooled_tokens
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.models.preprocessing import FINETUNED, normalise
 from pipeline.params import ExtractSettings, RuntimeSettings
+from pipeline.targets import TeacherError
 from tests.stores import VIEWS, names, pixels_of, write_clips
 
 SETTINGS = ExtractSettings(
