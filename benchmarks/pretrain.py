@@ -23,7 +23,7 @@ from pipeline.pretraining.evaluation import Ladders, across, baselines, held_out
 from pipeline.pretraining.examples import TRAINING, Variety
 from pipeline.pretraining.export import export
 from pipeline.pretraining.replay import Replay, next_content, start_generators, wait_until_filled
-from pipeline.pretraining.training import Plan, Run
+from pipeline.pretraining.training import Plan, Run, saved_plan
 
 FOLDER = Path(".teachonce/pretrain")
 
@@ -126,7 +126,7 @@ def _evaluate(folder: Path, videos: Path | None, height: int, contents: int, wor
     values = predict(run.averaged(), ladders.clips)
     lines = [f"{len(values)} encodes of {len(set(ladders.content))} contents; step {run.step}"]
     lines.append(f"{'':28s} SRCC across   within")
-    named = [("embedded teacher", values), *baselines(ladders, training_contents=150)]
+    named = [("embedded teacher", values), *baselines(ladders, training_contents=100)]
     lines += [f"{name:28s} {across(found, ladders):11.3f} {within(found, ladders):8.3f}" for name, found in named]
     print("\n".join(lines))
     (folder / ("natural.txt" if videos else "held-out.txt")).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -143,7 +143,7 @@ def _restored(folder: Path) -> Run:
     path = folder / "checkpoint.pt"
     if not path.exists():
         raise PipelineError(f"{path} does not exist; train first: python -m benchmarks.pretrain --steps N")
-    run = Run(Plan(steps=1, compiled=False))
+    run = Run(replace(saved_plan(path), compiled=False))
     run.restore(path)
     return run
 

@@ -27,7 +27,7 @@ _ARRAYS = {
 
 _NICENESS = 2
 """Generators give way to the trainer."""
-_REUSE = 4
+_REUSE = 8
 """How often a group is drawn, on average, before it is replaced; generators wait when they are ahead of that."""
 
 

@@ -186,6 +186,11 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
 
 
+def saved_plan(path: Path) -> Plan:
+    """The plan in a file that ``Run.save`` wrote."""
+    return Plan(**torch.load(path, weights_only=True)["plan"])
+
+
 def to_tensors(batch: Group) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Flattens groups and encodes into one batch axis: clips uint8 ``b t h w c``, dense ``b n 4``, targets, codecs."""
     size = batch.clips.shape[0] * batch.clips.shape[1]
