@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test test-slow check format bench audit clean
+.PHONY: repro test test-slow check format audit clean
 
 repro: $(STAMP)  ## run the whole pipeline
 	dvc repro
@@ -24,9 +24,6 @@ check: $(STAMP)  ## format, lint, types, import contracts
 format: $(STAMP)
 	ruff format .
 	ruff check --fix .
-
-bench: $(STAMP)  ## the speed harness; writes benchmarks/results.json
-	python -m benchmarks
 
 audit: $(STAMP)  ## known vulnerabilities of the pinned versions; needs a network
 	python -m pip install --quiet pip-audit && pip-audit --requirement constraints.txt --no-deps
