@@ -81,7 +81,8 @@ def export_onnx(student: StudentModel, path: Path, *, int8: bool = False) -> Non
     del model.graph.value_info[:]
     if int8:
         model = _quantised(model)
-    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(student.config.to_dict(), sort_keys=True)})
+    record = {name: value for name, value in student.config.to_dict().items() if name != "_name_or_path"}
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(record, sort_keys=True)})
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
 

@@ -81,9 +81,17 @@ def test_the_metadata_says_how_to_make_clips_and_what_scores_mean(exported):
 
 
 @pytest.mark.slow
-def test_the_same_student_gives_the_same_file(exported, tmp_path):
+def test_the_same_student_gives_the_same_graph(exported, tmp_path):
+    # Not the same bytes: the metadata holds this student's domain, whose directions come from a decomposition that may
+    # differ in its last bit when it is fitted again.
     export_onnx(make_student(), tmp_path / "again.onnx")
-    assert (tmp_path / "again.onnx").read_bytes() == exported.read_bytes()
+    one, two = onnx.load(exported), onnx.load(tmp_path / "again.onnx")
+    assert [node.op_type for node in one.graph.node] == [node.op_type for node in two.graph.node]
+    assert not any(str(tmp_path.parent) in entry.value for entry in one.metadata_props)
+    assert [entry.key for entry in one.metadata_props] == [entry.key for entry in two.metadata_props]
+    for first, second in zip(one.graph.initializer, two.graph.initializer, strict=True):
+        arrays = [onnx.numpy_helper.to_array(constant) for constant in (first, second)]
+        np.testing.assert_allclose(*arrays, rtol=1e-6, err_msg=first.name)
 
 
 def test_eight_bits_are_smaller_and_their_loss_is_measured(exported, tmp_path):
