@@ -94,6 +94,19 @@ def _exchange(one: Path, other: Path) -> bool:
     raise OSError(code, os.strerror(code), str(other))
 
 
+def _placed(built: Path, path: Path) -> bool:
+    """Whether the store could be put where nothing was; another run may put its own there at any moment."""
+    if path.exists():
+        return False
+    try:
+        os.rename(built, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
+
+
 def publish(built: Path, path: Path) -> None:
     """Put a finished store in its place, and what was there into the place of the finished one.
 
@@ -106,9 +119,7 @@ def publish(built: Path, path: Path) -> None:
         OSError: the disk refuses.
     """
     check_replaceable(path)
-    if not path.exists():
-        os.rename(built, path)
-    elif not _exchange(built, path):
+    if not _placed(built, path) and not _exchange(built, path):
         # Not atomic: `clean` repairs a kill between the two.
         os.rename(path, built.parent / OLD)
         os.rename(built, path)
