@@ -65,6 +65,7 @@ class AlignedData:
         view_set: the array of clips that is read.
         videos: every video that has at least one usable row, ordered by ``video_id``.
         failed: video → why it has none.
+        datasets: the names of the data sets, ordered; a row's number in them is `Batch.dataset`.
     """
 
     def __init__(self, paths: DataPaths, view_set: str) -> None:
@@ -96,10 +97,13 @@ class AlignedData:
             for video, label, group in zip(tables, labels, groups, strict=True)
             if len(rows_of[video.video_id])
         ]
+        self.datasets = sorted({entry.video.dataset for entry in self.videos})
+        self._dataset = np.zeros(len(self.clips), dtype=np.int64)
         self._mos = np.full(len(self.clips), np.nan)
         self._group = np.full(len(self.clips), -1, dtype=np.int64)
         for entry in self.videos:
             self._group[entry.rows] = entry.group
+            self._dataset[entry.rows] = self.datasets.index(entry.video.dataset)
             if entry.unit_mos is not None:
                 self._mos[entry.rows] = entry.unit_mos
 
@@ -170,6 +174,7 @@ class AlignedData:
             labelled=torch.from_numpy(labelled),
             targets={name: torch.from_numpy(self.target(name)[rows]) for name in needs if name not in COLUMNS},
             group=torch.from_numpy(self._group[rows]),
+            dataset=torch.from_numpy(self._dataset[rows]),
         )
 
     def digests(self) -> dict[str, str]:

@@ -186,6 +186,8 @@ class DistillSettings(Section):
     """A file of ``pipeline/students/``."""
     options: dict[str, dict[str, Any]]
     """Student name → that student's own settings; only the selected student's are read."""
+    initial: str | None
+    """Folder of a trained student of the same kind to begin with, as ``models/student`` is one; null begins anew."""
     view_set: str
     losses: Annotated[dict[str, NonNegative], Field(min_length=1)]
     """Loss name (a file of ``pipeline/losses/``) → weight; 0 switches it off."""

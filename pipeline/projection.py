@@ -1,4 +1,9 @@
-"""Linear projectors that bring a student's vectors to the width of the cached targets; dropped when it is saved."""
+"""What stands between a student and its losses in training, and is dropped when it is saved.
+
+Linear projectors bring its vectors to the width of the cached targets. Where several data sets are learnt at once, a
+rising line per set brings the one score of the student to that set's scale; after training, the calibration of each
+set takes its place.
+"""
 
 from collections.abc import Collection, Mapping
 
@@ -17,19 +22,39 @@ class ProjectionError(PipelineError):
     """The student has nothing that could be compared with a cached target."""
 
 
-class ProjectedStudent(nn.Module):
-    """A student in training, its vectors brought to the teacher's width where they differ."""
+class SetScales(nn.Module):
+    """``slope · score + offset`` per data set, with ``slope > 0``: sets agree on the order, not on the numbers."""
 
-    def __init__(self, student: StudentModel, projectors: Mapping[str, nn.Linear]) -> None:
+    def __init__(self, num_sets: int) -> None:
+        super().__init__()
+        self.log_slope = nn.Parameter(torch.zeros(num_sets))
+        self.offset = nn.Parameter(torch.zeros(num_sets))
+
+    def forward(self, score: Tensor, dataset: Tensor) -> Tensor:
+        """Brings scores, shape ``(b,)``, to the unit scales of their data sets, int64 of the same shape."""
+        return score * self.log_slope[dataset].exp() + self.offset[dataset]
+
+
+class ProjectedStudent(nn.Module):
+    """A student in training, its vectors and scores brought to what they are compared with where they differ."""
+
+    def __init__(self, student: StudentModel, projectors: Mapping[str, nn.Linear], num_sets: int = 1) -> None:
         super().__init__()
         self.student = student
         self.projectors = nn.ModuleDict(projectors)
+        self.set_scales = SetScales(num_sets) if num_sets > 1 else None
 
-    def forward(self, clips: Tensor) -> StudentOutput:
-        """Scores uint8 ``b t h w c``; everything returned is float32."""
+    def forward(self, clips: Tensor, dataset: Tensor | None = None) -> StudentOutput:
+        """Scores uint8 ``b t h w c``; everything returned is float32.
+
+        Args:
+            clips: see `StudentModel`.
+            dataset: int64, shape ``(b,)``, each row's data set; None leaves the scores on the student's own scale.
+        """
         output = self.student(clips)
+        score = output.score.float()
         return StudentOutput(
-            score=output.score.float(),
+            score=score if self.set_scales is None or dataset is None else self.set_scales(score, dataset),
             embedding=self._project("embedding", output.embedding).float(),
             layers=None if output.layers is None else self._project("layers", output.layers).float(),
             tokens=None if output.tokens is None else self._project("tokens", output.tokens).float(),
@@ -40,14 +65,15 @@ class ProjectedStudent(nn.Module):
 
 
 def with_projectors(
-    student: StudentModel, needs: Collection[str], target_shapes: Mapping[str, tuple[int, ...]]
+    student: StudentModel, needs: Collection[str], target_shapes: Mapping[str, tuple[int, ...]], num_sets: int = 1
 ) -> ProjectedStudent:
-    """Adds a projector wherever a loss compares vectors of different widths.
+    """Adds a projector wherever a loss compares vectors of different widths, and a line per data set if several.
 
     Args:
         student: as built.
         needs: the targets that the losses read.
         target_shapes: shape of one row of each of them.
+        num_sets: data sets that are learnt at once.
 
     Raises:
         ProjectionError: a loss needs the student's layers or tokens, and it has none or too few.
@@ -64,7 +90,7 @@ def with_projectors(
         vectors = getattr(sample, name)
         if widths and (width := widths.pop()) != vectors.shape[-1]:
             projectors[name] = nn.Linear(vectors.shape[-1], width)
-    return ProjectedStudent(student, projectors)
+    return ProjectedStudent(student, projectors, num_sets)
 
 
 def _check_layers(

@@ -36,7 +36,7 @@ from pipeline.prediction import describe_domain, fit_calibrations, mean_srcc, pr
 from pipeline.progress import track
 from pipeline.projection import with_projectors
 from pipeline.students import StudentModel, create_student
-from pipeline.training_state import SavedState, StepTimes, run_digest
+from pipeline.training_state import SavedState, StepTimes, initial_digest, run_digest
 
 MAX_GRADIENT_NORM = 1.0
 SCRATCH = Path(".teachonce/distill")
@@ -84,6 +84,7 @@ def distil(
             settings.options.get(settings.student, {}),
             target_dim=data.target_dim,
             clip_shape=data.clip_shape,
+            initial=None if settings.initial is None else Path(settings.initial),
         )
         run = _Run(settings, data, losses, student, resolve_device(device), scratch)
         run.train()
@@ -113,7 +114,7 @@ class _Run:
             mixed_precision="bf16" if settings.precision == "bfloat16" else "no",
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
-        model = with_projectors(student, losses.needs, targets)
+        model = with_projectors(student, losses.needs, targets, len(data.datasets))
         groups = parameter_groups(
             model,
             learning_rate=settings.learning_rate,
@@ -130,7 +131,8 @@ class _Run:
         self.step_times = StepTimes()
         self._best: dict[str, Tensor] = {}
         self._steps_per_epoch = -(-len(self.train_videos) // settings.batch_size)
-        digest = run_digest(settings.model_dump(), data.digests(), settings.student, list(losses.terms))
+        self._digests = data.digests() | initial_digest(settings.initial)
+        digest = run_digest(settings.model_dump(), self._digests, settings.student, list(losses.terms))
         self._saved = SavedState(scratch, digest)
 
     def train(self) -> None:
@@ -160,7 +162,7 @@ class _Run:
         config.domain = describe_domain(self.student, self.data, self.train_videos, self.val_videos).as_dict()
         config.num_views = self.data.clips.views_per_video
         config.view = dict(self.data.clips.fingerprint[self.settings.view_set])
-        config.provenance = {"digests": self.data.digests(), "distill": self.settings.model_dump(mode="json")}
+        config.provenance = {"digests": self._digests, "distill": self.settings.model_dump(mode="json")}
         self.student.cpu().eval()
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
@@ -214,7 +216,7 @@ class _Run:
             )
             set_learning_rate(self.optimiser, factor)
             with self.accelerator.autocast():
-                prediction = self.model(batch.clips)
+                prediction = self.model(batch.clips, batch.dataset)
             total, terms = self.losses(prediction, batch)
             self.optimiser.zero_grad()
             self.accelerator.backward(total)
@@ -250,7 +252,7 @@ class _Run:
         for start in range(0, len(rows), size):
             chosen = rows[start : start + size]
             batch = self.data.batch(chosen, self.losses.needs).to(self.accelerator.device)
-            prediction = model(batch.clips)
+            prediction = model(batch.clips, batch.dataset)
             losses += float(self.losses(prediction, batch)[0]) * len(chosen)
             scores[chosen] = prediction.score.double().cpu().numpy()
         return {"val_loss": losses / len(rows), "val_srcc": mean_srcc(self.val_videos, scores)}

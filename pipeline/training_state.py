@@ -76,6 +76,17 @@ def run_digest(settings: Mapping[str, Any], digests: Mapping[str, str], student:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def initial_digest(folder: str | None) -> dict[str, str]:
+    """SHA-256 of the weights that a run begins with, as ``{"initial": …}``; empty where it begins anew.
+
+    Args:
+        folder: of a trained student, as ``distill.initial``.
+    """
+    if folder is None:
+        return {}
+    return {"initial": hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()}
+
+
 class SavedState:
     """The folder in which one run keeps its state between epochs."""
 

@@ -1,7 +1,7 @@
 """Order of the scores: ``Σ_ij r_ij / (n·(n − 1)·(1 + max r))`` with ``r_ij = relu((s_i − s_j)·sign(y_j − y_i))``.
 
 A pair costs what its predictions are in the wrong order by; the division by the largest bounds the gradient. The n
-rows are those with a score.
+rows are those with a score. Two rows of different data sets are no pair: each set has a scale of its own.
 
 Ref: the ranking loss in the released code of the group behind arXiv 2401.08522.
 """
@@ -16,8 +16,8 @@ NEEDS = ("mos",)
 
 def loss(prediction: StudentOutput, batch: Batch) -> Tensor:
     """Scalar; see the module's formula. 0 with fewer than two rows that have a score."""
-    everything = torch.ones(len(batch.mos), len(batch.mos), dtype=torch.bool, device=batch.mos.device)
-    return ranking_loss(prediction.score, batch.mos, batch.labelled, everything)
+    dataset = batch.datasets()
+    return ranking_loss(prediction.score, batch.mos, batch.labelled, dataset[:, None] == dataset[None, :])
 
 
 def ranking_loss(score: Tensor, mos: Tensor, labelled: Tensor, comparable: Tensor) -> Tensor:

@@ -7,15 +7,24 @@ A student file has
   ``b c t h w``, to a `StudentOutput`,
 - optionally ``initialise(network, settings)``, which gives a network that starts training its first values, such as a
   checkpoint's. It is not called when a trained student is loaded.
+- optionally ``begin_from(network, settings, weights)``, called after that with the values of the trained student that
+  ``distill.initial`` names, by their names in its network; it raises `StudentError` where they do not fit. A student
+  without it takes exactly the values of its own network.
+
+A setting ``tune`` other than ``all`` trains only a part of a trained student, and so needs ``distill.initial``.
 
 `StudentModel` adds what every student shares: pixel normalisation, saving, loading, calibration, size and cost.
 """
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -27,7 +36,16 @@ from pipeline.losses import StudentOutput
 from pipeline.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalise
 from pipeline.registry import find
 
-__all__ = ["StudentConfig", "StudentError", "StudentModel", "StudentOutput", "create_student", "load_student"]
+__all__ = [
+    "StudentConfig",
+    "StudentError",
+    "StudentModel",
+    "StudentOutput",
+    "create_student",
+    "load_student",
+    "take_values",
+]
+_PREFIX = "network."
 
 
 class StudentError(PipelineError):
@@ -150,6 +168,7 @@ def create_student(
     *,
     target_dim: int,
     clip_shape: tuple[int, int, int, int],
+    initial: Path | None = None,
     where: str = "distill.options",
 ) -> StudentModel:
     """Builds a student that has not been trained, with its first values.
@@ -159,21 +178,74 @@ def create_student(
         options: its own settings, as in ``distill.options.<name>``.
         target_dim: width of the cached embedding.
         clip_shape: of one clip, ``(t, h, w, c)``.
+        initial: folder of a trained student whose values it begins with; None begins anew.
         where: the dotted place of ``options`` in ``params.yaml``, for messages.
 
     Raises:
         UnknownName: there is no such student.
         SettingsError: an option is unknown or not allowed.
+        StudentError: what ``initial`` names is no student of this kind.
     """
     module = find("students", name)
     settings = module.Settings.parse(options, f"{where}.{name}")
+    if initial is None and (tune := getattr(settings, "tune", "all")) != "all":
+        raise StudentError(
+            f"{where}.{name}.tune is {tune!r}, which trains a part of a trained student; name one in distill.initial"
+        )
     config = StudentConfig(
         student=name, options=settings.model_dump(), target_dim=target_dim, clip_shape=list(clip_shape)
     )
     model = StudentModel(config)
     if hasattr(module, "initialise"):
         module.initialise(model.network, settings)
+    if initial is not None:
+        weights = _trained_values(initial, name)
+        begin_from = getattr(module, "begin_from", None)
+        if begin_from is None:
+            take_values(model.network, weights)
+        else:
+            begin_from(model.network, settings, weights)
     return model
+
+
+def take_values(network: nn.Module, weights: Mapping[str, Tensor], *, new: str | None = None) -> None:
+    """Gives a network a trained one's values.
+
+    Args:
+        network: gets the values.
+        weights: the values by name.
+        new: beginning of the names that ``weights`` may lack; None lets it lack nothing.
+
+    Raises:
+        StudentError: names or shapes differ; it lists the first of them.
+    """
+    own = network.state_dict()
+    problems = [f"{key} is missing" for key in own.keys() - weights.keys() if new is None or not key.startswith(new)]
+    problems += [f"{key} is unknown" for key in weights.keys() - own.keys()]
+    problems += [
+        f"{key} is {tuple(weights[key].shape)}, expected {tuple(own[key].shape)}"
+        for key in own.keys() & weights.keys()
+        if weights[key].shape != own[key].shape
+    ]
+    if problems:
+        shown = "; ".join(sorted(problems)[:5])
+        raise StudentError(
+            f"distill.initial: the trained student has another network: {shown}; give distill.options the options in "
+            "its config.json, and clips of the shape it was trained on"
+        )
+    network.load_state_dict(dict(weights), strict=False)
+
+
+def _trained_values(folder: Path, name: str) -> dict[str, Tensor]:
+    """The values of a trained student, by their names in its network."""
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("student")
+        weights = load_file(folder / "model.safetensors")
+    except (OSError, ValueError, AttributeError, SafetensorError) as error:
+        raise StudentError(f"distill.initial: cannot read a trained student from {folder}: {error}") from None
+    if found != name:
+        raise StudentError(f"distill.initial: {folder} is a student {found!r}; expected {name!r}, as distill.student")
+    return {key.removeprefix(_PREFIX): value for key, value in weights.items()}
 
 
 def load_student(path: Path | str) -> StudentModel:
