@@ -14,7 +14,7 @@ from tests.imports import ROOT
 
 pytestmark = pytest.mark.slow
 SMALL = {
-    r"embedded: \{.*\}": "embedded: {contents: 12, encodes_per_content: 4, num_frames: 16}",
+    r"embedded: \{.*\}": "embedded: {contents: 12, levels: 4, num_frames: 16}",
     r"(?m)^  epochs: .*": "  epochs: 2",
     r"bootstrap: .*": "bootstrap: 100",
 }

@@ -1,23 +1,23 @@
 """The embedded default: procedural sources, real codecs, a full-reference score; needs no download.
 
-A ladder of the BVI-HD and Waterloo IVC 4K kind: contents by codecs by jittered CRF levels, sizes, presets, key-frame
-distances and frame rates mixed; some encodes are made at a lower resolution and scaled back, some from an upload that
-was compressed before. So CRF and codec alone do not give the score away, while the pixels do. The score is a stand-in
-for opinion scores and is called *pseudo-MOS (MS-SSIM)* wherever it is printed. Two thirds of the families, and every
-seed, are ones that the embedded teacher's pre-training never saw.
+Ladders of the BVI-HD and Waterloo IVC 4K kind: each content by its codecs by jittered CRF levels; sizes, presets,
+key-frame distances and frame rates mixed over ladders; some ladders are encoded at a lower resolution and scaled back,
+some from an upload that was compressed before. So CRF and codec alone do not give the score away, while the pixels do.
+The score is a stand-in for opinion scores and is called *pseudo-MOS (MS-SSIM)* wherever it is printed. The families,
+and every seed, are ones that the embedded teacher's pre-training never saw.
 
 Ref: Zhang et al., "BVI-HD" (2018); Li et al., "Waterloo IVC 4K" (2019), for the design of the ladder.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import av
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline import synthesis
 from pipeline.datasets import Entry
@@ -56,18 +56,21 @@ class Settings(Section):
     """What is made; with the defaults about a minute on two processes."""
 
     contents: Count = 144
-    encodes_per_content: Annotated[int, Field(ge=2, le=60)] = 4
+    codecs_per_content: Annotated[int, Field(ge=1, le=4)] = 1
+    """Ladders of one content, each by another codec, the codecs in turn."""
+    levels: Annotated[int, Field(ge=2, le=30)] = 4
+    """Encodes of a ladder; the CRF of each is drawn from its own share of the range."""
     num_frames: Annotated[int, Field(ge=8, le=600)] = 24
     sizes: list[tuple[Even, Even]] = Field([(320, 180), (256, 144), (384, 216)], min_length=1)
     """Width and height in px; a content has one of them."""
     codecs: list[Codec] = Field(list(CODECS), min_length=1)
     crf: dict[Codec, tuple[int, int]] = Field(dict(CRF_RANGES))
-    """Codec → lowest and highest CRF; each encode draws its own from its share of the range."""
+    """Codec → lowest and highest CRF."""
     low_resolution: Fraction = 0.25
-    """Share of the encodes made at two thirds or half of the size and scaled back."""
+    """Share of the ladders made at two thirds or half of the size and scaled back."""
     second_generation: Fraction = 0.25
-    """Share of the encodes made from an upload: the source as another encoder left it."""
-    families: list[str] = Field([*HELD_OUT, "ground", "leaves", "text", "signs"], min_length=1)
+    """Share of the ladders made from an upload: the source as another encoder left it."""
+    families: list[str] = Field(list(HELD_OUT), min_length=1)
     """Families of ``pipeline/synthesis/sources.py``, taken in turn."""
     seed: int = 2026
 
@@ -91,6 +94,14 @@ class Settings(Section):
             if not 0 <= low < high <= 63:
                 raise ValueError(f"{codec} has {low} … {high}; give a lowest and a higher CRF within 0 … 63")
         return ranges
+
+    @model_validator(mode="after")
+    def _enough_codecs(self) -> "Settings":
+        if self.codecs_per_content > len(self.codecs):
+            raise ValueError(
+                f"codecs_per_content is {self.codecs_per_content}; codecs names {len(self.codecs)}; name more codecs"
+            )
+        return self
 
     @field_validator("families")
     @classmethod
@@ -138,43 +149,52 @@ def collect(
     return entries
 
 
-def recipes(settings: Settings, index: int) -> list[Recipe]:
-    """The encodes of one content: codecs in turn, CRF from equal shares of the range, everything else at random."""
-    rng = generator(NAME, settings.seed, "recipes", index)
-    count = settings.encodes_per_content
-    order = rng.permutation(count)
-    first = int(rng.integers(len(settings.codecs)))
+@dataclass(frozen=True)
+class Ladder:
+    """What is made of one content by one codec.
+
+    Attributes:
+        upload: how the source was encoded before, or None.
+        rungs: settings that differ in CRF alone, ascending.
+    """
+
+    upload: Recipe | None
+    rungs: tuple[Recipe, ...]
+
+
+def ladders(settings: Settings, index: int) -> list[Ladder]:
+    """The ladders of one content: codecs in turn, CRF from equal shares of the range, the rest at random.
+
+    The turn moves on with every round of the families, so that each family meets each codec.
+    """
+    rng = generator(NAME, settings.seed, "ladders", index)
     fps = int(rng.choice(_FPS))
     made = []
-    for number in range(count):
-        codec = settings.codecs[(first + number) % len(settings.codecs)]
+    turn = index * settings.codecs_per_content + index // len(settings.families)
+    for number in range(settings.codecs_per_content):
+        codec = settings.codecs[(turn + number) % len(settings.codecs)]
         low, high = settings.crf[codec]
-        share = (order[number] + rng.random()) / count
-        made.append(
-            Recipe(
-                codec=codec,
-                crf=round(low + share * (high - low)),
-                preset=str(rng.choice(PRESETS[codec])),
-                gop=int(rng.choice(_GOPS)),
-                bframes=int(rng.integers(0, 4)),
-                scale=float(rng.choice(_LOW_RESOLUTIONS)) if rng.random() < settings.low_resolution else 1.0,
-                fps=fps,
-            )
+        shares = (np.arange(settings.levels) + rng.random(settings.levels)) / settings.levels
+        rung = Recipe(
+            codec=codec,
+            crf=low,
+            preset=str(rng.choice(PRESETS[codec])),
+            gop=int(rng.choice(_GOPS)),
+            bframes=int(rng.integers(0, 4)),
+            scale=float(rng.choice(_LOW_RESOLUTIONS)) if rng.random() < settings.low_resolution else 1.0,
+            fps=fps,
         )
+        rungs = tuple(replace(rung, crf=round(low + share * (high - low))) for share in shares)
+        made.append(Ladder(_upload(settings, rng), rungs))
     return made
 
 
-def uploads(settings: Settings, index: int) -> list[Recipe | None]:
-    """What the encoders of one content were given: an earlier encode with these settings, or None for the source."""
-    rng = generator(NAME, settings.seed, "uploads", index)
-    made: list[Recipe | None] = []
-    for _ in range(settings.encodes_per_content):
-        codec = settings.codecs[int(rng.integers(len(settings.codecs)))]
-        low, high = settings.crf[codec]
-        crf = round(low + rng.uniform(*_UPLOAD_SHARE) * (high - low))
-        upload = Recipe(codec=codec, crf=crf, preset=PRESETS[codec][0])
-        made.append(upload if rng.random() < settings.second_generation else None)
-    return made
+def _upload(settings: Settings, rng: np.random.Generator) -> Recipe | None:
+    """How the source of a ladder was encoded before, if it was."""
+    codec = settings.codecs[int(rng.integers(len(settings.codecs)))]
+    low, high = settings.crf[codec]
+    crf = round(low + rng.uniform(*_UPLOAD_SHARE) * (high - low))
+    return Recipe(codec=codec, crf=crf, preset=PRESETS[codec][0]) if rng.random() < settings.second_generation else None
 
 
 def _make_content(task: tuple[Settings, int, Path, Made]) -> list[Entry]:
@@ -188,9 +208,13 @@ def _make_content(task: tuple[Settings, int, Path, Made]) -> list[Entry]:
     origin = {"family": family, "seed": settings.seed, "index": index, "code": made_by()}
     shape = Shape(width, height, settings.num_frames)
     source: Video420 | None = None
-    pairs = zip(recipes(settings, index), uploads(settings, index), strict=True)
-    for number, (recipe, upload) in enumerate(pairs):
-        video_id = f"{content}-{number}-{recipe.codec}"
+    encodes = [
+        (level, recipe, ladder.upload)
+        for ladder in ladders(settings, index)
+        for level, recipe in enumerate(ladder.rungs)
+    ]
+    for level, recipe, upload in encodes:
+        video_id = f"{content}-{recipe.codec}-{level}"
         name = f"{video_id}.{CONTAINERS[recipe.codec]}"
         texts = {"recipe": recipe.text(), "upload": upload.text() if upload else None}
         key = key_of({**origin, "shape": [width, height, settings.num_frames], **texts})

@@ -1,4 +1,5 @@
-"""What the embedded teacher learns: distortion of each token, of the clip, between encodes, and how it was made."""
+"""What the embedded teacher learns: distortion of each token, of the clip, between encodes, how it was made, and what
+the pixels are like."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,16 +9,46 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.models.internvideo2 import InternVideo2
-from pipeline.pretraining.examples import CLIP_TARGETS
+from pipeline.pretraining.examples import CLIP_TARGETS, PATCH_PX, TUBELET
+from pipeline.pretraining.statistics import (
+    CLIP_STATISTICS,
+    TOKEN_STATISTICS,
+    clip_statistics,
+    token_statistics,
+)
 from pipeline.synthesis.encoding import CODECS
 from pipeline.synthesis.fullreference import PATCH_MEASURES
 
-WEIGHTS: Mapping[str, float] = {"dense": 2.0, "tokens": 0.5, "score": 1.0, "clip": 0.3, "pairs": 0.5, "codec": 0.02}
+WEIGHTS: Mapping[str, float] = {
+    "dense": 2.0,
+    "texture": 0.5,
+    "statistics": 0.5,
+    "tokens": 0.5,
+    "score": 1.0,
+    "clip": 0.3,
+    "pairs": 0.5,
+    "codec": 0.02,
+}
 """Of the terms in the loss. Dense targets come first: one per token and measure makes the early training fast."""
 
 _DENSE_SCALE = (0.2, 0.1, 0.1, 0.06)
 _DENSE_LIMIT = 6.0
 _TARGET_LIMIT = 2.5
+_TEXTURE_MEAN = (4.2, 3.0, 2.1, 1.35, 0.8, 0.3, -0.2, 1.15)
+_TEXTURE_SCALE = (0.6, 0.6, 0.65, 0.7, 0.65, 0.6, 0.55, 2.0)
+_STATISTICS_MEAN = (
+    *(4.3, 3.1, 2.2, 1.4, 0.85, 0.35, -0.15),
+    *(4.2, 3.0, 2.1, 1.35, 0.8, 0.3, -0.2),
+    *(0.0, 0.0, 0.0, 0.02, 0.02, 0.04, 0.08),
+    *(1.7, 5.9, 2.1),
+)
+_STATISTICS_SCALE = (
+    *(0.15, 0.3, 0.45, 0.5, 0.5, 0.5, 0.45),
+    *(0.25, 0.35, 0.5, 0.55, 0.5, 0.5, 0.45),
+    *(0.1, 0.1, 0.1, 0.1, 0.1, 0.15, 0.25),
+    *(1.4, 0.55, 0.3),
+)
+"""Mean and deviation of the statistics over the first contents of the pre-training's own kind."""
 
 
 class Predictions(NamedTuple):
@@ -29,6 +60,8 @@ class Predictions(NamedTuple):
         score: ``b``, of the model's own head.
         clip: ``b 5``, ``CLIP_TARGETS``.
         codec: logits ``b 4``.
+        texture: ``b n 8``, each token's standardised ``token_statistics``.
+        statistics: ``b 24``, standardised ``clip_statistics``.
     """
 
     dense: Tensor
@@ -36,6 +69,8 @@ class Predictions(NamedTuple):
     score: Tensor
     clip: Tensor
     codec: Tensor
+    texture: Tensor
+    statistics: Tensor
 
 
 class Pretrainer(nn.Module):
@@ -54,6 +89,8 @@ class Pretrainer(nn.Module):
         self.token_head = nn.Linear(dim, 1)
         self.clip_head = nn.Linear(pooled, len(CLIP_TARGETS))
         self.codec_head = nn.Linear(pooled, len(CODECS))
+        self.texture_head = nn.Linear(dim, TOKEN_STATISTICS)
+        self.statistics_head = nn.Linear(pooled, CLIP_STATISTICS)
 
     def forward(self, pixels: Tensor, seen: Tensor) -> Predictions:
         """Predicts every kind of target from some of the tokens.
@@ -77,23 +114,47 @@ class Pretrainer(nn.Module):
             score=self.model.get_submodule("head")(pooled)[:, 0],
             clip=self.clip_head(pooled),
             codec=self.codec_head(pooled),
+            texture=self.texture_head(patches),
+            statistics=self.statistics_head(pooled),
         )
 
 
+def perceived(clips: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """What the pixels are like: standardised ``token_statistics`` of the seen tokens and ``clip_statistics``.
+
+    Args:
+        clips: uint8 ``b t h w c``.
+        seen: int64 ``n``, places of the tokens.
+
+    Returns:
+        float ``b n 8`` and ``b 24``.
+    """
+    texture = token_statistics(clips, PATCH_PX, TUBELET)[:, seen]
+    statistics = clip_statistics(clips, PATCH_PX)
+    return (
+        (texture - texture.new_tensor(_TEXTURE_MEAN)) / texture.new_tensor(_TEXTURE_SCALE),
+        (statistics - statistics.new_tensor(_STATISTICS_MEAN)) / statistics.new_tensor(_STATISTICS_SCALE),
+    )
+
+
 def losses(
-    predictions: Predictions, dense: Tensor, targets: Tensor, codecs: Tensor, num_groups: int
+    predictions: Predictions,
+    dense: Tensor,
+    targets: Tensor,
+    codecs: Tensor,
+    pixels: tuple[Tensor, Tensor],
+    num_groups: int,
 ) -> dict[str, Tensor]:
     """The terms of the loss.
 
-    Args:
-        predictions: of ``Pretrainer``; the batch is ``num_groups`` contents of equally many encodes each.
-        dense: float ``b n 4``, of the same tokens.
-        targets: float ``b 5``, ``CLIP_TARGETS``.
-        codecs: int64 ``b``.
-        num_groups: contents in the batch.
+        Args:
+            predictions: of ``Pretrainer``; the batch holds equally many encodes of each content.
+            dense: float ``b n 4``, of the same tokens.
+            targets: float ``b 5``, ``CLIP_TARGETS``.
+    X in the batch.
 
-    Returns:
-        Scalars by the names of ``WEIGHTS``.
+        Returns:
+            Scalars by the names of ``WEIGHTS``.
     """
     found = Predictions(*(prediction.float() for prediction in predictions))
     targets = targets.clamp(-_TARGET_LIMIT, _TARGET_LIMIT)
@@ -109,6 +170,8 @@ def losses(
         "clip": F.smooth_l1_loss(found.clip, targets, beta=0.5),
         "pairs": F.smooth_l1_loss(between, torch.zeros_like(between), beta=0.3),
         "codec": F.cross_entropy(found.codec, codecs),
+        "texture": F.smooth_l1_loss(found.texture, pixels[0], beta=0.5),
+        "statistics": F.smooth_l1_loss(found.statistics, pixels[1], beta=0.5),
     }
 
 

@@ -13,17 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from pipeline.errors import PipelineError
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.models.internvideo2.blocks import LayerScale, Mlp
 from pipeline.models.preprocessing import normalise
 from pipeline.models.stem import init_dct
 from pipeline.pretraining.examples import Group
-from pipeline.pretraining.objectives import Pretrainer, losses, total
+from pipeline.pretraining.objectives import Pretrainer, losses, perceived, total
 from pipeline.pretraining.replay import Replay
 from pipeline.synthesis.seeding import generator
 from pipeline.teachers import internvideo2_tiny
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +129,11 @@ class Run:
         seen = torch.from_numpy(np.sort(order[: round(self.plan.tokens * len(order))]))
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
+        pixels = perceived(clips, seen)
         self.pretrainer.train()
         with quick_arithmetic():
-            terms = losses(self._forward(normalise(clips), seen), dense[:, seen], targets, codecs, len(batch.clips))
+            found = self._forward(normalise(clips), seen)
+            terms = losses(found, dense[:, seen], targets, codecs, pixels, len(batch.clips))
             loss = total(terms)
             loss.backward()
         nn.utils.clip_grad_norm_(self.pretrainer.parameters(), 1.0)
@@ -178,8 +181,17 @@ class Run:
         partial.replace(path)
 
     def restore(self, path: Path) -> None:
-        """Continues from a file that ``save`` wrote; the plan stays the one given, so that a run can be prolonged."""
+        """Continues from a file that ``save`` wrote; the plan stays the one given, so that a run can be prolonged.
+
+        Raises:
+            PipelineError: another version of this code wrote the file.
+        """
         state = torch.load(path, weights_only=True)
+        if state["version"] != CHECKPOINT_VERSION:
+            raise PipelineError(
+                f"{path}: version {state['version']} of a pre-training checkpoint, expected {CHECKPOINT_VERSION}; "
+                "it cannot be continued: move it away to begin again"
+            )
         self.step, self.seconds = state["step"], state["seconds"]
         self.pretrainer.load_state_dict(state["pretrainer"])
         self.average = state["average"]
