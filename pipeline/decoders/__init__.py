@@ -71,6 +71,7 @@ class VideoInfo:
         decoder: name and version of what decodes, for the record.
         edited: whether an edit list hides some of the stored frames.
         open_groups: whether frames shown before a key frame are stored after it, so that decoding cannot begin there.
+        untimed: whether shown frames have no time, or one before zero.
         tags: the colour as the file names it: matrix or ``untagged``, then ``limited``, ``full`` or ``untagged``.
     """
 
@@ -86,6 +87,7 @@ class VideoInfo:
     decoder: str
     edited: bool = False
     open_groups: bool = False
+    untimed: bool = False
     tags: tuple[str, str] = field(default=("untagged", "untagged"))
 
 

@@ -62,6 +62,7 @@ def refusal(info: VideoInfo) -> str | None:
         f"rotation by {info.rotation} degrees": info.rotation != 0,
         "an edit list": info.edited,
         "open groups of pictures, in which decord repeats frames": info.open_groups,
+        "frames without a time, or before zero, which decord counts wrongly": info.untimed,
         f"colour matrix {matrix}": taken_as not in _MATRICES,
         f"untagged colour, which decord takes as {taken_as}, not {wanted}": taken_as != wanted,
         "full range": span == "full",

@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import av
 import av.error
@@ -96,7 +96,7 @@ class PyavVideo:
         container, stream = _open(path, options)
         with container:
             check_size(stream.width, stream.height, options)
-            counted, edited, open_groups = _count(container, stream, options)
+            counted = _count(container, stream, options)
             still = container.format.name in _STILLS.values()
             fps = None if still else _rate(stream)
             seconds = container.duration / av.time_base if container.duration and not still else None
@@ -119,15 +119,16 @@ class PyavVideo:
                 width=width,
                 height=height,
                 fps=fps,
-                num_frames=counted,
+                num_frames=counted.shown,
                 pix_fmt=first.format.name,
                 rotation=90 * self._quarters,
                 codec=stream.codec_context.name,
                 container=container.format.name,
                 seconds=seconds,
                 decoder=version(),
-                edited=edited,
-                open_groups=open_groups,
+                edited=counted.edited,
+                open_groups=counted.open_groups,
+                untimed=counted.untimed,
                 tags=(matrix, span),
             )
         except BaseException:
@@ -233,14 +234,23 @@ def _rate(stream: VideoStream) -> float | None:
     return float(Fraction(rate)) if rate else None
 
 
-def _count(container: InputContainer, stream: VideoStream, options: DecodeOptions) -> tuple[int, bool, bool]:
-    """Counts the frames that are shown, and says whether an edit list hides some and whether groups are open."""
+class _Counted(NamedTuple):
+    """How many frames are shown; the other fields are those of ``VideoInfo``."""
+
+    shown: int
+    edited: bool = False
+    open_groups: bool = False
+    untimed: bool = False
+
+
+def _count(container: InputContainer, stream: VideoStream, options: DecodeOptions) -> _Counted:
+    """Counts the frames that are shown, and notes what else their packets tell."""
     if stream.codec_context.name not in _ONE_PACKET_ONE_FRAME or not (
         _COUNTABLE_CONTAINERS & set(container.format.name.split(","))
     ):
-        return sum(1 for _ in _limited(_decode(container, stream), options)), False, False
+        return _Counted(sum(1 for _ in _limited(_decode(container, stream), options)))
     shown = hidden = 0
-    key_pts, open_groups = None, False
+    key_pts, open_groups, untimed = None, False, False
     with _demuxer_complaints() as complaints:
         try:
             for packet in _limited(container.demux(stream), options):
@@ -250,6 +260,7 @@ def _count(container: InputContainer, stream: VideoStream, options: DecodeOption
                     raise DecodeError(f"the container is damaged at packet {shown + hidden}")
                 hidden += packet.is_discard
                 shown += not packet.is_discard
+                untimed |= not packet.is_discard and (packet.pts is None or packet.pts < 0)
                 if packet.is_keyframe:
                     key_pts = packet.pts
                 elif key_pts is not None and packet.pts is not None and packet.pts < key_pts:
@@ -262,7 +273,7 @@ def _count(container: InputContainer, stream: VideoStream, options: DecodeOption
             raise DecodeError(f"the container is damaged: {message.strip()}")
     if shown == 0:
         raise DecodeError("the video has no frames")
-    return shown, hidden > 0 or _shortened(container, stream, shown), open_groups
+    return _Counted(shown, hidden > 0 or _shortened(container, stream, shown), open_groups, untimed)
 
 
 def _shortened(container: InputContainer, stream: VideoStream, shown: int) -> bool:
