@@ -37,7 +37,25 @@ def training_videos(data: AlignedData, losses: WeightedLosses) -> list[VideoRows
     return videos
 
 
-def drawn_row(rows: np.ndarray, draw: float) -> int:
+def epoch_rows(videos: Sequence[VideoRows], length: int, generator: np.random.Generator) -> np.ndarray:
+    """What one epoch shows: the videos in random order, each through one of its views.
+
+    Args:
+        videos: to be shown.
+        length: clips of the epoch. Where it is more than the videos, they come again in another order, so that an epoch
+            is equally many steps however few of them have a score.
+        generator: of the order and the views.
+
+    Returns:
+        int64, shape ``(length,)``, rows of the stores.
+    """
+    rounds = -(-length // len(videos))
+    order = np.concatenate([generator.permutation(len(videos)) for _ in range(rounds)])[:length]
+    draws = generator.random(length)
+    return np.array([_drawn_row(videos[index].rows, draw) for index, draw in zip(order, draws, strict=True)])
+
+
+def _drawn_row(rows: np.ndarray, draw: float) -> int:
     """One of a video's rows, chosen by a number in 0 … 1."""
     return int(rows[min(int(draw * len(rows)), len(rows) - 1)])
 

@@ -2,7 +2,8 @@
 
 It decodes no video and knows no teacher. Every epoch shows each training video once, through one of its views; the view
 and the order come from a generator of their own, so that nothing else moves them. Videos without a usable score still
-teach through the losses that need none. The epoch that does best on validation is kept.
+teach through the losses that need none; where only the labelled ones can teach, they come as often as it takes to fill
+an epoch, so that losses are compared over equally many steps. The epoch that does best on validation is kept.
 """
 
 import copy
@@ -20,7 +21,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
 
 from pipeline.aligned import AlignedData, DataPaths
-from pipeline.batches import TrainingError, drawn_row, prefetched, training_videos
+from pipeline.batches import TrainingError, epoch_rows, prefetched, training_videos
 from pipeline.losses import WeightedLosses, weighted_losses
 from pipeline.optimisation import (
     WeightAverage,
@@ -130,7 +131,8 @@ class _Run:
         self.curves: list[dict[str, float]] = []
         self.step_times = StepTimes()
         self._best: dict[str, Tensor] = {}
-        self._steps_per_epoch = -(-len(self.train_videos) // settings.batch_size)
+        self._clips_per_epoch = len(data.split("train"))
+        self._steps_per_epoch = -(-self._clips_per_epoch // settings.batch_size)
         self._digests = data.digests() | initial_digest(settings.initial)
         digest = run_digest(settings.model_dump(), self._digests, settings.student, list(losses.terms))
         self._saved = SavedState(scratch, digest)
@@ -193,10 +195,8 @@ class _Run:
         }
 
     def _train_epoch(self) -> dict[str, float]:
-        """Every training video once, each through one of its views."""
-        order = self._generator.permutation(len(self.train_videos))
-        draws = self._generator.random(len(self.train_videos))
-        rows = np.array([drawn_row(self.train_videos[index].rows, draws[index]) for index in order])
+        """As many clips as there are training videos; see `epoch_rows`."""
+        rows = epoch_rows(self.train_videos, self._clips_per_epoch, self._generator)
         first_step = len(self.curves) * self._steps_per_epoch
         sums: dict[str, float] = {}
         self.model.train()

@@ -8,7 +8,7 @@ import torch
 
 from pipeline import training_state
 from pipeline.aligned import AlignedData
-from pipeline.batches import TrainingError, drawn_row, prefetched
+from pipeline.batches import TrainingError, epoch_rows, prefetched
 from pipeline.losses import weighted_losses
 from pipeline.manifest import read_labels, write_labels
 from pipeline.projection import ProjectionError, with_projectors
@@ -194,6 +194,12 @@ def test_prefetched_batches_come_in_order_and_are_shared_between_processes(tiny_
     assert list(prefetched(tiny_data, [], needs)) == []
 
 
-def test_a_drawn_row_is_always_one_of_the_videos():
-    rows = np.array([4, 5, 6])
-    assert [drawn_row(rows, draw) for draw in (0.0, 0.34, 0.99, 1.0)] == [4, 5, 6, 6]
+def test_an_epoch_is_equally_long_however_few_videos_there_are(tiny_data):
+    videos = tiny_data.split("train")[:3]
+    rows = epoch_rows(videos, 8, np.random.Generator(np.random.PCG64(1)))
+    of_video = {int(row): number for number, entry in enumerate(videos) for row in entry.rows}
+    shown = [of_video[int(row)] for row in rows]
+    assert sorted(shown[:3]) == sorted(shown[3:6]) == [0, 1, 2]
+    assert len(set(shown[6:])) == 2
+    many = epoch_rows(videos, 3000, np.random.Generator(np.random.PCG64(1)))
+    assert set(many.tolist()) == set(of_video)
