@@ -5,6 +5,7 @@ A student file has
 - ``Settings``, a `Section` with its own settings (``distill.options.<name>``),
 - ``build(settings, *, target_dim, clip_shape)``, which returns a network: a module that maps normalised pixels, float
   ``b c t h w``, to a `StudentOutput`,
+- optionally ``resolve(settings)``, which returns settings that a saved student can be built from without other files,
 - optionally ``initialise(network, settings)``, which gives a network that starts training its first values, such as a
   checkpoint's. It is not called when a trained student is loaded.
 - optionally ``begin_from(network, settings, weights)``, called after that with the values of the trained student that
@@ -192,6 +193,8 @@ def create_student(
         raise StudentError(
             f"{where}.{name}.tune is {tune!r}, which trains a part of a trained student; name one in distill.initial"
         )
+    if hasattr(module, "resolve"):
+        settings = module.resolve(settings)
     config = StudentConfig(
         student=name, options=settings.model_dump(), target_dim=target_dim, clip_shape=list(clip_shape)
     )
