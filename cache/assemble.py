@@ -5,11 +5,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
-from zarr.codecs import Crc32cCodec
 
 from cache.chunks import sha256_of
 from cache.content import content_digest
@@ -17,6 +15,9 @@ from cache.files import Folder
 from cache.layout import ROOT, TEXT, Layout, Root, Stored, root_text
 from cache.pool import Entry, place
 from cache.specs import FAILED, OK, ArraySpec, Unit
+
+if TYPE_CHECKING:
+    import zarr
 
 Array = np.ndarray[Any, Any]
 
@@ -72,6 +73,9 @@ class Assembly:
         self.layout = plan.layout
         self.views = self.layout.views_per_video
         self.files = Folder(folder)
+        # Only writing needs zarr, whose import takes longer than `cache info`.
+        import zarr
+
         self.group = zarr.create_group(folder, zarr_format=3)
 
     def write(self) -> None:
@@ -110,6 +114,8 @@ class Assembly:
         return None if unit.key in self.failures else self.entries[spec.recipe, unit.key]
 
     def _create(self, stored: Stored, spec: ArraySpec | None = None) -> "zarr.Array[Any]":
+        from zarr.codecs import Crc32cCodec
+
         attributes: dict[str, Any] = {"bits_of": "bfloat16"} if spec is not None and spec.dtype == "bfloat16" else {}
         return self.group.create_array(
             stored.name,
