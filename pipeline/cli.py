@@ -42,6 +42,7 @@ def _application(arguments: list[str]) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # drawing help with rich takes as long to import as all the rest
     )
     asked = next((argument for argument in arguments if not argument.startswith("-")), None)
     for verb, line in _GROUPS.items():
