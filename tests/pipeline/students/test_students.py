@@ -9,6 +9,7 @@ from pipeline.registry import find, names
 from pipeline.students import StudentError, StudentModel, create_student, load_student
 
 TINY = {
+    "qmamba": {"width": 16, "depths": [1, 1], "window": 3},
     "internvideo2": {"embed_dim": 32, "depth": 2, "num_heads": 2, "pool_num_heads": 2},
 }
 """Options that make each student small enough for a test."""
