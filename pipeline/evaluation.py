@@ -12,11 +12,14 @@ import numpy as np
 
 from pipeline.aligned import AlignedData, DataPaths, VideoRows
 from pipeline.baselines import baselines
+from pipeline.calibration import view_variance
+from pipeline.domain import Domain
 from pipeline.errors import PipelineError
+from pipeline.manifest import resolve
 from pipeline.metrics import Interval, paired_bootstrap_srcc, score_predictions
 from pipeline.optimisation import reproducible, resolve_device
 from pipeline.params import EvaluateSettings
-from pipeline.prediction import calibrated, fit_calibrations, predict_videos, teacher_scores
+from pipeline.prediction import calibrated, describe_videos, fit_calibrations, teacher_scores
 from pipeline.students import StudentModel, load_student
 
 
@@ -33,12 +36,15 @@ class Evaluation:
         predictions: predictor → MOS per video, on the scale of its data set; ``teacher`` only where it has a score.
         metrics: predictor → metric → value.
         differences: predictor → SRCC of the student minus its SRCC, with a paired interval.
+        details: rows of ``details.csv``: of each video the ends of the student's interval, whether it is called out of
+            domain (0 or 1), the file's rate in kbit/s, and the student's digest; empty where unknown.
     """
 
     entries: list[VideoRows]
     predictions: dict[str, np.ndarray]
     metrics: dict[str, dict[str, float]]
     differences: dict[str, Interval]
+    details: list[dict[str, object]]
 
 
 def evaluate(settings: EvaluateSettings, paths: DataPaths, student_folder: Path, *, device: str = "auto") -> Evaluation:
@@ -63,14 +69,18 @@ def evaluate(settings: EvaluateSettings, paths: DataPaths, student_folder: Path,
         raise EvaluationError(f"{len(test)} test videos have a score; raise prepare.split.test")
     with reproducible(seed=settings.seed, threads=int(record.get("distill", {}).get("threads", 1))):
         student.to(resolve_device(device))
-        scores = predict_videos(student, data, test, description="evaluate: student")
-        predictions = {"student": calibrated(student.calibrations(), test, scores)}
+        views, embeddings = describe_videos(student, data, test, description="evaluate: student")
+        means = np.array([scores.mean() for scores in views])
+        predictions = {"student": calibrated(student.calibrations(), test, means)}
         if (teacher := _teacher(data, test)) is not None:
             predictions["teacher"] = teacher
         for name, unit in baselines(data, test, paths.videos.parent).items():
             predictions[name] = np.array([_from_unit(entry, value) for entry, value in zip(test, unit, strict=True)])
     metrics = {name: _metrics(test, values, settings) for name, values in predictions.items()}
-    return Evaluation(test, predictions, metrics, _differences(test, predictions, settings))
+    intervals = _intervals(student, test, views)
+    metrics["student"] |= _interval_metrics(test, intervals)
+    details = _details(student, test, intervals, embeddings, paths.videos.parent)
+    return Evaluation(test, predictions, metrics, _differences(test, predictions, settings), details)
 
 
 def prediction_rows(evaluation: Evaluation) -> list[dict[str, object]]:
@@ -151,6 +161,62 @@ def _differences(
 
     constant = {name for name, values in predictions.items() if np.ptp(values) == 0.0}
     return {name: difference(values) for name, values in predictions.items() if name not in {"student"} | constant}
+
+
+def _intervals(student: StudentModel, entries: Sequence[VideoRows], views: Sequence[np.ndarray]) -> np.ndarray:
+    """Ends of the intervals that a score of the same video comes with, float64 ``(n, 2)``."""
+    known = student.calibrations()
+    ends = []
+    for entry, scores in zip(entries, views, strict=True):
+        fit = known[entry.video.dataset]
+        ends.append(fit.interval(float(fit(np.asarray(scores.mean()))), view_variance(fit(scores))))
+    return np.array(ends)
+
+
+def _interval_metrics(entries: Sequence[VideoRows], intervals: np.ndarray) -> dict[str, float]:
+    """Share of the test videos whose score lies in its interval, and mean width as a share of the scale."""
+    mos = np.array([entry.label.mos for entry in entries], dtype=np.float64)
+    lengths = np.array([entry.scale.high - entry.scale.low for entry in entries])
+    inside = (intervals[:, 0] <= mos) & (mos <= intervals[:, 1])
+    return {
+        "interval_coverage": float(inside.mean()),
+        "interval_width": float(((intervals[:, 1] - intervals[:, 0]) / lengths).mean()),
+    }
+
+
+def _details(
+    student: StudentModel,
+    entries: Sequence[VideoRows],
+    intervals: np.ndarray,
+    embeddings: np.ndarray,
+    data_root: Path,
+) -> list[dict[str, object]]:
+    domain = Domain.from_dict(student.config.domain) if student.config.domain else None
+    far = None if domain is None else domain.distance(embeddings) > domain.threshold
+    digest = student.digest()
+    return [
+        {
+            "video_id": entry.video.video_id,
+            "low": _rounded(intervals[row, 0]),
+            "high": _rounded(intervals[row, 1]),
+            "out_of_domain": "" if far is None else int(far[row]),
+            "kilobits_per_second": _rate(entry, data_root),
+            "model": digest,
+        }
+        for row, entry in enumerate(entries)
+    ]
+
+
+def _rate(entry: VideoRows, data_root: Path) -> float | str:
+    """Of the file, in kbit/s; empty where its size or length is not known."""
+    video = entry.video
+    if not (video.fps and video.num_frames):
+        return ""
+    try:
+        size = resolve(data_root, video.path).stat().st_size
+    except OSError:
+        return ""
+    return round(size * 8e-3 * video.fps / video.num_frames, 3)
 
 
 def _by_dataset(entries: Sequence[VideoRows]) -> list[tuple[np.ndarray, np.ndarray, list[str]]]:

@@ -11,9 +11,11 @@ import torch
 from pipeline.aligned import AlignedData, VideoRows
 from pipeline.calibration import Calibration, CalibrationError, fit_calibration
 from pipeline.domain import MAX_VIDEOS, Domain, fit_domain
-from pipeline.metrics import srcc
+from pipeline.metrics import Interval, bootstrap_srcc, srcc
 from pipeline.progress import track
 from pipeline.students import StudentModel
+
+_RESAMPLES = 1000
 
 
 def predict_videos(
@@ -30,12 +32,13 @@ def predict_videos(
     Returns:
         float64, shape ``(n,)``: the mean over views of the uncalibrated score.
     """
-    return describe_videos(student, data, entries, description=description)[0]
+    views, _ = describe_videos(student, data, entries, description=description)
+    return np.array([scores.mean() for scores in views])
 
 
 def describe_videos(
     student: StudentModel, data: AlignedData, entries: Sequence[VideoRows], *, description: str
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[list[np.ndarray], np.ndarray]:
     """Raw scores and embeddings of videos.
 
     Args:
@@ -45,16 +48,17 @@ def describe_videos(
         description: what the progress line says.
 
     Returns:
-        Scores, float64, shape ``(n,)``, and embeddings, float64, shape ``(n, d)``: means over views.
+        Of each video the uncalibrated scores of its views, float64, shape ``(v,)``; and the embeddings' means over
+        views, float64, shape ``(n, d)``.
     """
     student.eval()
-    scores = np.empty(len(entries))
+    scores: list[np.ndarray] = []
     embeddings: list[np.ndarray] = []
     with torch.no_grad(), track(description, len(entries)) as advance:
-        for index, entry in enumerate(entries):
+        for entry in entries:
             clips = data.batch(entry.rows).clips.to(student.device)
             output = student(clips)
-            scores[index] = output.score.double().mean().item()
+            scores.append(output.score.double().cpu().numpy())
             embeddings.append(output.embedding.double().mean(dim=0).cpu().numpy())
             advance()
     return scores, np.array(embeddings)
@@ -109,12 +113,14 @@ def calibrated(calibrations: Mapping[str, Calibration], entries: Sequence[VideoR
     return np.array(values, dtype=np.float64)
 
 
-def fit_calibrations(entries: Sequence[VideoRows], scores: np.ndarray) -> dict[str, Calibration]:
+def fit_calibrations(
+    entries: Sequence[VideoRows], view_scores: Sequence[np.ndarray] | np.ndarray
+) -> dict[str, Calibration]:
     """One calibration per data set.
 
     Args:
         entries: videos of the validation split whose score may be used.
-        scores: the raw score of each, shape ``(n,)``.
+        view_scores: of each the raw scores of its views, shape ``(v,)``, or one number.
 
     Raises:
         CalibrationError: a data set has fewer than two of them.
@@ -124,14 +130,34 @@ def fit_calibrations(entries: Sequence[VideoRows], scores: np.ndarray) -> dict[s
         rows = [row for row, entry in enumerate(entries) if entry.video.dataset == name]
         scale = entries[rows[0]].scale
         calibrations[name] = fit_calibration(
-            scores[rows],
+            [view_scores[row] for row in rows],
             np.array([entries[row].label.mos for row in rows], dtype=np.float64),
+            contents=[entries[row].label.content for row in rows],
             dataset=name,
             score_name=scale.score_name,
             scale_low=scale.low,
             scale_high=scale.high,
         )
     return calibrations
+
+
+def srcc_with_interval(entries: Sequence[VideoRows], scores: np.ndarray, *, seed: int) -> Interval:
+    """SRCC with its 95 % interval over contents, each averaged over data sets.
+
+    Args:
+        entries: videos whose score is known, at least two of each data set.
+        scores: the prediction for each, shape ``(n,)``.
+        seed: of the resamples.
+    """
+    parts = []
+    for name in sorted({entry.video.dataset for entry in entries}):
+        rows = [row for row, entry in enumerate(entries) if entry.video.dataset == name]
+        mos = np.array([entries[row].label.mos for row in rows], dtype=np.float64)
+        contents = [entries[row].label.content for row in rows]
+        found = bootstrap_srcc(scores[rows], mos, contents, num_resamples=_RESAMPLES, seed=seed)
+        parts.append((found.value, found.low, found.high))
+    value, low, high = np.mean(parts, axis=0)
+    return Interval(value=float(value), low=float(low), high=float(high))
 
 
 def mean_srcc(entries: Sequence[VideoRows], scores: np.ndarray) -> float:

@@ -68,7 +68,7 @@ class TorchPredictor:
         from pipeline.optimisation import resolve_device
 
         self.config: Mapping[str, Any] = student.config.to_dict()
-        self.digest = _weights_digest(student)
+        self.digest = student.digest()
         self._student, self._threads = student.to(resolve_device(device)).eval(), threads
 
     def __call__(self, clips: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
@@ -197,7 +197,7 @@ class ScoringRecord:
             num_views=int(config.get("num_views") or 1),
             repeat=view["short"] == "repeat",
             decoder=view["decoder"],
-            calibrations={name: Calibration(**fit) for name, fit in config["calibrations"].items()},
+            calibrations=_calibrations(config["calibrations"]),
             domain=Domain.from_dict(config["domain"]) if config.get("domain") else None,
         )
 
@@ -222,14 +222,11 @@ class ScoringRecord:
         return known[dataset]
 
 
-def _weights_digest(student: "StudentModel") -> str:
-    """Over names, shapes and bytes, wherever the weights came from."""
-    digest = hashlib.sha256()
-    for name, value in sorted(student.state_dict().items()):
-        array = value.detach().cpu().contiguous().numpy()
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()[:_DIGEST_HEX_DIGITS]
+def _calibrations(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Calibration]:
+    try:
+        return {name: Calibration(**fit) for name, fit in stored.items()}
+    except TypeError as error:
+        raise ModelError(f"the student's calibration cannot be read: {error}; run distill again") from None
 
 
 @contextmanager

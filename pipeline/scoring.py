@@ -24,6 +24,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.calibration import view_variance
 from pipeline.decoders import DecodeOptions
 from pipeline.errors import PipelineError
 from pipeline.predictors import Predictor, ScoringRecord, load_predictor
@@ -31,7 +32,6 @@ from pipeline.scores import SegmentScore, VideoScore, WindowScore, harmonic_mean
 from pipeline.segments import ScoringTask, SegmentClips, Span, VideoHead, advance
 from pipeline.workers import Limits, Lost, WorkerRoom
 
-_NORMAL_95 = 1.959964
 _LOW_PERCENTILE = 5.0
 
 
@@ -57,7 +57,7 @@ class ScoringOptions:
     segment_seconds: float = 10.0
     window_seconds: float = 1.0
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
-    limits: Limits = field(default_factory=lambda: Limits(seconds=600.0, memory_bytes=4 << 30))
+    limits: Limits = field(default_factory=lambda: Limits(seconds=600.0, memory_bytes=4 << 30, cpu_seconds=1200.0))
 
 
 class QualityScorer:
@@ -209,7 +209,7 @@ class QualityScorer:
         curve = [value for part in parts for _, value in part.windows]
         distances = [part.distance for part in parts if part.distance is not None]
         distance = float(np.median(distances)) if distances else None
-        low, high = self._interval(score, float(weights**2 @ [part.view_variance for part in parts]))
+        low, high = self.calibration.interval(score, float(weights**2 @ [part.view_variance for part in parts]))
         domain, scale = self.record.domain, self.calibration
         return VideoScore(
             score=score,
@@ -241,7 +241,7 @@ class QualityScorer:
         )
 
     def _segment_score(self, part: "_ScoredSegment", fps: float) -> SegmentScore:
-        low, high = self._interval(part.score, part.view_variance)
+        low, high = self.calibration.interval(part.score, part.view_variance)
         return SegmentScore(
             start_seconds=part.span.start / fps,
             stop_seconds=part.span.stop / fps,
@@ -249,14 +249,6 @@ class QualityScorer:
             low=low,
             high=high,
             view_scores=tuple(part.view_scores.tolist()),
-        )
-
-    def _interval(self, score: float, view_variance: float) -> tuple[float, float]:
-        """Of 95 %, kept inside the scale unless the score itself is outside."""
-        reach = _NORMAL_95 * float(np.sqrt(view_variance + self.calibration.residual_std**2))
-        return (
-            max(score - reach, min(score, self.calibration.scale_low)),
-            min(score + reach, max(score, self.calibration.scale_high)),
         )
 
 
@@ -271,5 +263,4 @@ class _ScoredSegment:
     @property
     def view_variance(self) -> float:
         """Of the mean over views, in MOS²."""
-        count = len(self.view_scores)
-        return float(self.view_scores.var(ddof=1) / count) if count > 1 else 0.0
+        return view_variance(self.view_scores)

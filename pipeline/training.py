@@ -23,6 +23,7 @@ from torch import Tensor
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.batches import TrainingError, epoch_rows, prefetched, training_videos
 from pipeline.losses import WeightedLosses, weighted_losses
+from pipeline.metrics import Interval
 from pipeline.optimisation import (
     WeightAverage,
     cosine_with_warmup,
@@ -33,7 +34,13 @@ from pipeline.optimisation import (
     set_learning_rate,
 )
 from pipeline.params import DistillSettings
-from pipeline.prediction import describe_domain, fit_calibrations, mean_srcc, predict_videos
+from pipeline.prediction import (
+    describe_domain,
+    describe_videos,
+    fit_calibrations,
+    mean_srcc,
+    srcc_with_interval,
+)
 from pipeline.progress import track
 from pipeline.projection import with_projectors
 from pipeline.students import StudentModel, create_student
@@ -131,6 +138,7 @@ class _Run:
         self.curves: list[dict[str, float]] = []
         self.step_times = StepTimes()
         self._best: dict[str, Tensor] = {}
+        self._agreement: Interval | None = None
         self._clips_per_epoch = len(data.split("train"))
         self._steps_per_epoch = -(-self._clips_per_epoch // settings.batch_size)
         self._digests = data.digests() | initial_digest(settings.initial)
@@ -158,13 +166,21 @@ class _Run:
         self.student.load_state_dict(self._best)
         config = self.student.config
         labelled = self.data.split("val", labelled=True)
-        scores = predict_videos(self.student, self.data, labelled, description="distill: calibrate")
-        config.calibrations = {name: fit.as_dict() for name, fit in fit_calibrations(labelled, scores).items()}
+        views, _ = describe_videos(self.student, self.data, labelled, description="distill: calibrate")
+        config.calibrations = {name: fit.as_dict() for name, fit in fit_calibrations(labelled, views).items()}
+        if labelled:
+            means = np.array([scores.mean() for scores in views])
+            self._agreement = srcc_with_interval(labelled, means, seed=self.settings.seed)
         config.scales = {entry.video.dataset: vars(entry.scale) for entry in self.data.videos}
         config.domain = describe_domain(self.student, self.data, self.train_videos, self.val_videos).as_dict()
         config.num_views = self.data.clips.views_per_video
         config.view = dict(self.data.clips.fingerprint[self.settings.view_set])
-        config.provenance = {"digests": self._digests, "distill": self.settings.model_dump(mode="json")}
+        config.provenance = {
+            "digests": self._digests,
+            "teacher": dict(self.data.targets.fingerprint[min(self.data.targets.arrays)]),
+            "distill": self.settings.model_dump(mode="json"),
+            "metrics": {name: value if np.isfinite(value) else None for name, value in self.metrics().items()},
+        }
         self.student.cpu().eval()
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
@@ -186,6 +202,7 @@ class _Run:
             "epochs": len(self.curves),
             "val_srcc": best["val_srcc"],
             "val_loss": best["val_loss"],
+            **{f"val_all_views_srcc{end}": value for end, value in self._ends().items()},
             "parameters": self.student.num_parameters(),
             "flops": self.student.flops(),
             "train_videos": len(self.train_videos),
@@ -193,6 +210,11 @@ class _Run:
             "val_videos": len(self.val_videos),
             "failed_videos": len(self.data.failed),
         }
+
+    def _ends(self) -> dict[str, float]:
+        """SRCC on validation over all views with its interval; nothing where no validation video has a score."""
+        found = self._agreement
+        return {} if found is None else {"": found.value, "_low": found.low, "_high": found.high}
 
     def _train_epoch(self) -> dict[str, float]:
         """As many clips as there are training videos; see `epoch_rows`."""

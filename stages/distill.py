@@ -24,7 +24,7 @@ def main() -> None:
             return
         shutil.rmtree(STUDENT, ignore_errors=True)
         result.student.save_pretrained(STUDENT)
-        write_model_card(STUDENT, result.student, result.metrics)
+        write_model_card(STUDENT, result.student.config.to_dict())
         write_rows(results / "curves.csv", result.curves)
         write_rows(results / "step_time.csv", result.step_times.rows())
         write_json(results / "metrics.json", result.metrics)

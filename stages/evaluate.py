@@ -19,6 +19,7 @@ def main() -> None:
         write_rows(results / "predictions.csv", prediction_rows(evaluation))
         write_rows(results / "baselines.csv", baseline_rows(evaluation))
         write_rows(results / "differences.csv", difference_rows(evaluation))
+        write_rows(results / "details.csv", evaluation.details)
         write_json(results / "metrics.json", evaluation.metrics)
 
 

@@ -20,11 +20,13 @@ CALIBRATION = Calibration(
     slope=3.0,
     offset=-1.5,
     residual_std=5.0,
+    interval_factor=2.0,
     dataset="x",
     score_name="MOS",
     scale_low=0.0,
     scale_high=100.0,
     num_videos=20,
+    num_contents=20,
 )
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "pool_num_heads": 2}
 

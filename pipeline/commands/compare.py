@@ -12,9 +12,8 @@ import typer
 from pipeline.commands._inputs import load_scorer, raw_options
 
 if TYPE_CHECKING:
+    from pipeline.calibration import Calibration
     from pipeline.scores import VideoScore
-
-_NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +66,7 @@ def compare(
     """
     with ExitStack() as stack:
         scorer = load_scorer(model, stack, decoding=raw_options(size, pix_fmt, fps), dataset=dataset, threads=threads)
-        comparison = compare_scores(scorer.score(a), scorer.score(b), scorer.calibration.residual_std)
+        comparison = compare_scores(scorer.score(a), scorer.score(b), scorer.calibration)
     if as_json:
         typer.echo(json.dumps({"paths": [str(a), str(b)], **asdict(comparison)}, ensure_ascii=False, indent=1))
     else:
@@ -76,16 +75,17 @@ def compare(
         raise typer.Exit(1)
 
 
-def compare_scores(a: "VideoScore", b: "VideoScore", residual_std: float) -> Comparison:
+def compare_scores(a: "VideoScore", b: "VideoScore", calibration: "Calibration") -> Comparison:
     """Compares two scores by one student.
 
     Args:
         a: of the first video.
         b: of the second.
-        residual_std: of the student's validation residuals, in MOS.
+        calibration: by which they were scored.
     """
-    difference = b.score - a.score
-    reach = _NORMAL_95 * math.sqrt(2 * residual_std**2)
+    difference, length = b.score - a.score, calibration.scale_high - calibration.scale_low
+    factor = math.inf if calibration.interval_factor is None else calibration.interval_factor
+    reach = factor * math.sqrt(2) * max(calibration.residual_std, 1e-6 * length)
     verdict = "no clear difference" if abs(difference) <= reach else f"{'b' if difference > 0 else 'a'} is better"
     spans = [[(point.start_seconds, point.stop_seconds) for point in score.curve] for score in (a, b)]
     pairs = list(zip(a.curve, b.curve, strict=True)) if spans[0] == spans[1] else None
@@ -93,8 +93,8 @@ def compare_scores(a: "VideoScore", b: "VideoScore", residual_std: float) -> Com
         a=a.score,
         b=b.score,
         difference=difference,
-        low=difference - reach,
-        high=difference + reach,
+        low=max(difference - reach, min(difference, -length)),
+        high=min(difference + reach, max(difference, length)),
         verdict=verdict,
         windows_better=None if pairs is None else sum(second.score > first.score for first, second in pairs),
         num_windows=None if pairs is None else len(pairs),

@@ -17,6 +17,7 @@ A setting ``tune`` other than ``all`` trains only a part of a trained student, a
 `StudentModel` adds what every student shares: pixel normalisation, saving, loading, calibration, size and cost.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,6 +48,8 @@ __all__ = [
     "take_values",
 ]
 _PREFIX = "network."
+
+DIGEST_HEX_DIGITS = 16
 
 
 class StudentError(PipelineError):
@@ -151,6 +154,15 @@ class StudentModel(PreTrainedModel):
     def calibrations(self) -> dict[str, Calibration]:
         """Data set → calibration; empty before training."""
         return {name: Calibration(**fit) for name, fit in (self.config.calibrations or {}).items()}
+
+    def digest(self) -> str:
+        """The beginning of a SHA-256 over the weights' names, shapes and bytes, wherever they came from."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.state_dict().items()):
+            array = value.detach().cpu().contiguous().numpy()
+            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()[:DIGEST_HEX_DIGITS]
 
     def flops(self) -> int:
         """Floating-point operations of one clip's forward pass, a multiplication and an addition counted as two."""

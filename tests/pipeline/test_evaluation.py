@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.calibration import view_variance
+from pipeline.domain import Domain
 from pipeline.evaluation import EvaluationError, baseline_rows, difference_rows, evaluate, prediction_rows
 from pipeline.manifest import read_labels, read_scales, read_videos, write_labels, write_scales, write_videos
 from pipeline.params import EvaluateSettings
@@ -33,8 +35,8 @@ def evaluation(tiny_paths, student_folder):
 def test_every_predictor_has_every_metric_as_a_number(evaluation):
     expected = {"student", "teacher", "mean", "bits_per_pixel", "hand_features", "crf_codec", "baseline"}
     assert set(evaluation.metrics) == expected
-    for scores in evaluation.metrics.values():
-        assert list(scores) == KEYS
+    for name, scores in evaluation.metrics.items():
+        assert list(scores) == ([*KEYS, "interval_coverage", "interval_width"] if name == "student" else KEYS)
         assert all(isinstance(value, float) and np.isfinite(value) for value in scores.values())
     assert evaluation.metrics["teacher"]["srcc"] > 0.8
 
@@ -53,6 +55,24 @@ def test_predictions_are_calibrated_means_over_views(evaluation, tiny_data, stud
     student, entry = load_student(student_folder), tiny_data.split("test")[0]
     raw = student(tiny_data.batch(entry.rows).clips).score.detach().double().mean().numpy()
     assert rows[0]["student"] == pytest.approx(float(student.calibration()(raw)), abs=1e-4)
+
+
+def test_details_are_what_a_scorer_would_say(evaluation, tiny_data, student_folder):
+    student = load_student(student_folder)
+    fit, domain = student.calibration(), Domain.from_dict(student.config.domain)
+    inside = []
+    for row, entry in zip(evaluation.details, evaluation.entries, strict=True):
+        output = student(tiny_data.batch(entry.rows).clips)
+        raw = output.score.detach().double().numpy()
+        low, high = fit.interval(float(fit(raw.mean())), view_variance(fit(raw)))
+        assert (row["low"], row["high"]) == (pytest.approx(low, abs=1e-3), pytest.approx(high, abs=1e-3))
+        distance = domain.distance(output.embedding.detach().double().mean(dim=0).numpy()[None])[0]
+        assert row["out_of_domain"] == int(distance > domain.threshold)
+        size = 12_000 - 200 * int(entry.label.level)
+        assert row["kilobits_per_second"] == pytest.approx(size * 8 * 25 / 50 / 1000)
+        assert row["model"] == student.digest()
+        inside.append(row["low"] <= entry.label.mos <= row["high"])
+    assert evaluation.metrics["student"]["interval_coverage"] == np.mean(inside)
 
 
 def test_a_videos_prediction_does_not_depend_on_the_others(tiny_data, student_folder):

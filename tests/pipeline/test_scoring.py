@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.calibration import view_variance
 from pipeline.decoders import DecodeOptions
 from pipeline.errors import PipelineError
 from pipeline.predictors import ModelError, ScoringRecord, TorchPredictor
@@ -84,13 +85,16 @@ def test_a_long_video_is_the_mean_of_its_segments(folder):
     assert result.percentile_5 <= result.mean
 
 
-def test_the_interval_is_of_views_and_residuals():
-    student = make_student()
-    scorer = QualityScorer(TorchPredictor(student, threads=1))
-    low, high = scorer._interval(50.0, 11.0)
-    assert high - 50.0 == pytest.approx(50.0 - low) == pytest.approx(1.959964 * 6.0)
-    assert scorer._interval(99.0, 11.0)[1] == 100.0
-    assert scorer._interval(104.0, 11.0)[1] == 104.0
+def test_the_interval_is_the_calibrations_of_score_and_views(folder):
+    with scorer_of(folder) as scorer:
+        result = scorer.score(folder / "v1.mp4")
+    assert (result.low, result.high) == CALIBRATION.interval(result.score, view_variance(np.array(result.view_scores)))
+    with scorer_of(folder, segment_seconds=1.0) as scorer:
+        result = scorer.score(folder / "v2.mp4")
+    lengths = np.array([part.stop_seconds - part.start_seconds for part in result.segments])
+    variances = [view_variance(np.array(part.view_scores)) for part in result.segments]
+    expected = CALIBRATION.interval(result.score, float((lengths / lengths.sum()) ** 2 @ variances))
+    assert (result.low, result.high) == pytest.approx(expected)
 
 
 def test_harmonic_pooling_is_vmafs():

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from pipeline.cli import _application
 from stages import distill, run_stage
 from tests.tiny_run import PARAMS, tiny_settings, write_tiny_run
 
@@ -63,11 +65,38 @@ def test_distill_and_evaluate_need_no_teacher(tmp_path):
     assert len((results / "curves.csv").read_text().splitlines()) == 1 + 2
     results = tmp_path / "results/evaluate"
     assert {file.name for file in results.iterdir()} == {
-        *("metrics.json", "predictions.csv", "baselines.csv", "differences.csv", "timing.json"),
+        *("metrics.json", "predictions.csv", "baselines.csv", "differences.csv", "details.csv", "timing.json"),
     }
     header = (results / "predictions.csv").read_text().splitlines()[0]
     assert header == "video_id,mos,teacher,student"
-    assert {"student", "teacher", "baseline"} <= json.loads((results / "metrics.json").read_text()).keys()
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert {"student", "teacher", "baseline"} <= metrics.keys()
+    check_published(tmp_path, metrics["student"])
+
+
+def check_published(project: Path, tested: dict[str, float]) -> None:
+    """``teachonce card`` adds the test figures to a copy, and refuses those of another student."""
+    before = {file.name: file.read_bytes() for file in (project / "models/student").iterdir()}
+    card = before["README.md"].decode()
+    assert "validation SRCC" in card
+    assert "Not measured when this card was written" in card
+    words = ["card", str(project / "shown"), "--model", str(project / "models/student")]
+    words += ["--results", str(project / "results/evaluate"), "--licence", "apache-2.0"]
+    done = CliRunner().invoke(_application(words), words)
+    assert done.exit_code == 0, done.output
+    shown = (project / "shown/README.md").read_text()
+    assert f"| student | {tested['srcc']:.3f} ({tested['srcc_low']:.3f} … {tested['srcc_high']:.3f}) |" in shown
+    assert "license: apache-2.0\n" in shown
+    assert "- Licence of these weights: apache-2.0\n" in shown
+    assert "- Licence of the opinion scores:\n" in shown
+    assert {file.name: file.read_bytes() for file in (project / "models/student").iterdir()} == before
+    assert (project / "shown/model.safetensors").read_bytes() == before["model.safetensors"]
+    assert "is there already" in str(CliRunner().invoke(_application(words), words).exception)
+    details = project / "results/evaluate/details.csv"
+    model = details.read_text().splitlines()[1].split(",")[-1]
+    details.write_text(details.read_text().replace(model, "0" * 16))
+    words[1] = str(project / "again")
+    assert "figures of the student 0000000000000000" in str(CliRunner().invoke(_application(words), words).exception)
 
 
 def test_a_wrong_setting_ends_with_one_clear_line(tmp_path, monkeypatch, capsys):

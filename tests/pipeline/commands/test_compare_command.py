@@ -44,12 +44,14 @@ def test_says_the_difference_of_the_scores(folder):
 def test_the_verdict_needs_more_than_the_residuals_explain(folder):
     with QualityScorer.from_pretrained(folder / "model") as scorer:
         a = scorer.score(folder / "v0.mp4")
-    reach = 1.959964 * 2**0.5 * CALIBRATION.residual_std
+    reach = CALIBRATION.interval_factor * 2**0.5 * CALIBRATION.residual_std
     for difference, verdict in ((0.9, "no clear difference"), (1.1, "b is better"), (-1.1, "a is better")):
         b = replace(a, score=a.score + difference * reach)
-        assert compare_scores(a, b, CALIBRATION.residual_std).verdict == verdict
+        assert compare_scores(a, b, CALIBRATION).verdict == verdict
+    unsure = compare_scores(a, replace(a, score=a.score + 50.0), replace(CALIBRATION, interval_factor=None))
+    assert (unsure.verdict, unsure.low, unsure.high) == ("no clear difference", -100.0, 100.0)
     longer = replace(a, curve=a.curve[:1])
-    assert compare_scores(a, longer, CALIBRATION.residual_std).windows_better is None
+    assert compare_scores(a, longer, CALIBRATION).windows_better is None
 
 
 def test_the_exit_status_can_guard_a_build(folder):
