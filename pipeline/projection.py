@@ -58,6 +58,7 @@ class ProjectedStudent(nn.Module):
             embedding=self._project("embedding", output.embedding).float(),
             layers=None if output.layers is None else self._project("layers", output.layers).float(),
             tokens=None if output.tokens is None else self._project("tokens", output.tokens).float(),
+            seen=output.seen,
         )
 
     def _project(self, name: str, vectors: Tensor) -> Tensor:

@@ -27,12 +27,14 @@ class StudentOutput:
         embedding: shape ``(b, d)``; what the feature losses compare with the teacher's.
         layers: mean-pooled tokens after each block, shape ``(b, depth, d')``; None when the student has no such blocks.
         tokens: the last block's tokens on their grid, shape ``(b, t', h', w', d')``; None when it has no such grid.
+        seen: bool, shape ``(t', h', w')``; the tokens that there are, where a training step left some out.
     """
 
     score: Tensor
     embedding: Tensor
     layers: Tensor | None = None
     tokens: Tensor | None = None
+    seen: Tensor | None = None
 
 
 @dataclass

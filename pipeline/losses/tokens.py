@@ -1,5 +1,5 @@
 """Dense features: ``mean SmoothL1(LN(z_student) − LN(z_teacher))`` with beta = 2, over every cell of the cached
-token grid.
+token grid that holds a token of the student.
 
 ``LN`` is LayerNorm without learnt scale or shift, over the channels of one cell. The student's grid is averaged to the
 teacher's cached one (``extract.tokens_grid``). One clip gives as many targets as it has cells, each about what is seen
@@ -27,7 +27,15 @@ def loss(prediction: StudentOutput, batch: Batch) -> Tensor:
     if prediction.tokens is None:
         raise ValueError("the loss 'tokens' needs a student with a grid of tokens; this one has none")
     width = target.shape[-1:]
-    student = averaged_to(prediction.tokens, tuple(target.shape[1:4]))
+    grid = tuple(target.shape[1:4])
+    seen = prediction.seen
+    if seen is None:
+        student = averaged_to(prediction.tokens, grid)
+    else:
+        share = averaged_to(seen[None, ..., None].to(prediction.tokens.dtype), grid)
+        known = share[0, ..., 0] > 0
+        student = (averaged_to(prediction.tokens * seen[..., None], grid) / share.clamp(min=1e-6))[:, known]
+        target = target[:, known]
     return smooth_l1_loss(layer_norm(student, width), layer_norm(target, width), beta=BETA)
 
 

@@ -92,7 +92,7 @@ class TestEveryLoss:
     def test_does_not_depend_on_the_order_of_rows(self, name):
         prediction, batch = make_prediction(5), make_batch(5, [True, True, False, True, True])
         order = torch.tensor([3, 1, 4, 0, 2])
-        shuffled = StudentOutput(*(rows[order] for rows in vars(prediction).values()))
+        shuffled = StudentOutput(*(rows[order] for rows in vars(prediction).values() if rows is not None))
         targets = {key: rows[order] for key, rows in batch.targets.items()}
         reordered = Batch(batch.clips, batch.mos[order], batch.labelled[order], targets, batch.group[order])
         loss = find("losses", name).loss
@@ -133,6 +133,15 @@ def test_layers_by_hand_match_the_last_blocks():
     assert value("layers", layers=layers, cached=[[[2.0, 0.0], [0.0, -1.0]]]) == pytest.approx((0.0 + 4.0) / 2)
     with pytest.raises(ValueError, match="3 cached blocks to match; the student has 1"):
         value("layers", layers=[[[1.0, 1.0]]], cached=[[[1.0, 1.0]] * 3])
+
+
+def test_tokens_by_hand_leave_out_what_the_step_did_not_see():
+    tokens = torch.tensor([[[[[0.0, 0.0], [3.0, 5.0]]], [[[0.0, 0.0], [0.0, 0.0]]]]])
+    seen = torch.tensor([[[False, True]], [[False, False]]])
+    batch = Batch(torch.zeros(1), torch.zeros(1), torch.ones(1, dtype=torch.bool))
+    batch.targets = {"tokens": torch.tensor([[[[[5.0, 1.0]]], [[[9.0, 1.0]]]]])}
+    prediction = StudentOutput(torch.zeros(1), torch.zeros(1, 1), tokens=tokens, seen=seen)
+    assert find("losses", "tokens").loss(prediction, batch).item() == pytest.approx(2.0**2 / 4.0, abs=1e-4)
 
 
 def test_tokens_by_hand_average_the_students_grid():

@@ -29,6 +29,26 @@ def test_embedding_is_as_wide_as_the_target():
     assert output.score.item() == pytest.approx(0.5, abs=0.05)
 
 
+def test_a_training_step_sees_its_share_of_the_tokens_and_scoring_all_of_them():
+    options = {"embed_dim": 32, "depth": 2, "num_heads": 2, "pool_num_heads": 2}
+    shape, clips = (4, 56, 56, 3), torch.randint(0, 256, (2, 4, 56, 56, 3), dtype=torch.uint8)
+    student = create_student("internvideo2", options | {"token_share": 0.25}, target_dim=40, clip_shape=shape)
+    whole = create_student("internvideo2", options, target_dim=40, clip_shape=shape)
+    whole.load_state_dict(student.state_dict())
+    torch.testing.assert_close(student.eval()(clips).score, whole.eval()(clips).score, rtol=0, atol=0)
+    first, second = student.train()(clips), student(clips)
+    assert first.seen.shape == (2, 4, 4)
+    assert first.seen.sum() == 8
+    assert torch.equal(first.tokens.abs().sum(dim=(0, -1)) > 0, first.seen)
+    assert not torch.equal(first.seen, second.seen)
+    every = create_student("internvideo2", options | {"token_share": 0.9999}, target_dim=40, clip_shape=shape)
+    every.load_state_dict(whole.state_dict())
+    some, all_of_them = every.train()(clips), whole.train()(clips)
+    torch.testing.assert_close(some.score, all_of_them.score)
+    torch.testing.assert_close(some.layers, all_of_them.layers)
+    torch.testing.assert_close(some.tokens, all_of_them.tokens)
+
+
 def test_a_checkpoint_gives_its_values_but_not_its_head(tmp_path):
     options = {"embed_dim": 32, "depth": 1, "num_heads": 2, "pool_num_heads": 2, "tubelet_size": 2}
     config = InternVideo2Config(
