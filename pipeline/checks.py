@@ -19,7 +19,8 @@ from pipeline.progress import track
 from pipeline.workers import Limits, LocalWorkers, Lost
 
 VERSION = 1
-_FILE_SECONDS = 3600.0
+_LIMITS = Limits(seconds=3600.0, memory_bytes=4 << 30, cpu_seconds=7200.0)
+"""Of one file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ def identify(entries: Sequence[Entry], data_root: Path, *, workers: int) -> tupl
             tasks.append((place[0], _options(entry)))
     fresh: dict[str, dict[str, Any]] = {}
     with track("prepare: check files", len(tasks)) as advance:
-        for task, outcome in LocalWorkers(workers, Limits(seconds=_FILE_SECONDS)).map(look_at, tasks):
+        for task, outcome in LocalWorkers(workers, _LIMITS).map(look_at, tasks):
             number = asked[task]
             outcomes[number] = outcome.reason if isinstance(outcome, Lost) else outcome
             key = places[number][1]

@@ -125,7 +125,11 @@ def render(
     """
     if not videos:
         raise ManifestError("videos.csv has no videos; run prepare with a data set that has some")
-    limits = Limits(seconds=runtime.decode_timeout_seconds, memory_bytes=runtime.decode_memory_bytes)
+    limits = Limits(
+        seconds=runtime.decode_timeout_seconds,
+        memory_bytes=runtime.decode_memory_bytes,
+        cpu_seconds=2 * runtime.decode_timeout_seconds,
+    )
     workers = make_workers(runtime.scheduler, num_workers=runtime.workers, limits=limits)
     by_id = {video.video_id: video for video in videos}
     return build_store(

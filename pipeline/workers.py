@@ -8,6 +8,7 @@ The process is an interpreter started anew rather than a fork: no lock, thread o
 """
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -54,11 +55,14 @@ class Limits:
     Attributes:
         seconds: wall-clock time.
         memory_bytes: address space beyond what the process has when it is idle; None sets no limit.
+        cpu_seconds: processor time; it ends a task whose stage was killed and can no longer watch it. None sets no
+            limit.
         threads: of numerical libraries.
     """
 
     seconds: float
     memory_bytes: int | None = None
+    cpu_seconds: float | None = None
     threads: int = 1
 
 
@@ -169,7 +173,8 @@ class _Child:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[name] = str(self._limits.threads)
-        command = [sys.executable, "-c", _START, str(theirs.fileno()), str(self._limits.memory_bytes or 0)]
+        limits = [str(self._limits.memory_bytes or 0), str(self._limits.cpu_seconds or 0)]
+        command = [sys.executable, "-c", _START, str(theirs.fileno()), *limits]
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=environment
@@ -184,6 +189,8 @@ class _Child:
         status = self._process.wait()
         self.end()
         if status < 0:
+            if -status == signal.SIGXCPU:
+                return f"took more than {self._limits.cpu_seconds:g} s of processor time"
             name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
             killed = " (killed, perhaps for want of memory)" if name == "SIGKILL" else ""
             return f"the worker process died of signal {name}{killed}"
@@ -198,15 +205,16 @@ class _Child:
             self._process = None
 
 
-_START = "import sys; from pipeline.workers import work; work(int(sys.argv[1]), int(sys.argv[2]))"
+_START = "import sys; from pipeline.workers import work; work(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))"
 
 
-def work(descriptor: int, memory_bytes: int) -> None:
+def work(descriptor: int, memory_bytes: int, cpu_seconds: float) -> None:
     """The worker process: answers tasks until the connection closes.
 
     Args:
         descriptor: of the connection.
         memory_bytes: address space that a task may add; 0 sets no limit.
+        cpu_seconds: processor time that a task may take; 0 sets no limit.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(descriptor)
@@ -219,6 +227,8 @@ def work(descriptor: int, memory_bytes: int) -> None:
         if memory_bytes and not limited:
             _limit_memory(memory_bytes)
             limited = True
+        if cpu_seconds:
+            _limit_time(cpu_seconds)
         with _Telling(connection) as telling:
             telling.result = function(task)
         try:
@@ -261,6 +271,18 @@ def _limit_memory(extra_bytes: int) -> None:
         limit = min(limit, ceiling)
     resource.setrlimit(resource.RLIMIT_AS, (limit, ceiling))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _limit_time(extra_seconds: float) -> None:
+    """Limits the processor time to what was taken until now and ``extra_seconds`` more, rounded up."""
+    import resource
+
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    limit = math.ceil(usage.ru_utime + usage.ru_stime + extra_seconds)
+    _, ceiling = resource.getrlimit(resource.RLIMIT_CPU)
+    if ceiling != resource.RLIM_INFINITY:
+        limit = min(limit, ceiling)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, ceiling))
 
 
 _rooms = threading.local()

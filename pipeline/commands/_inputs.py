@@ -134,6 +134,6 @@ def load_scorer(
         segment_seconds=segment_seconds,
         window_seconds=window_seconds,
         decoding=decoding,
-        limits=Limits(seconds=timeout_seconds, memory_bytes=4 << 30),
+        limits=Limits(seconds=timeout_seconds, memory_bytes=4 << 30, cpu_seconds=2 * timeout_seconds),
     )
     return stack.enter_context(QualityScorer.from_pretrained(model, options, threads=threads, device=device))

@@ -39,6 +39,11 @@ class Outcome:
     score: VideoScore | None
     error: str = ""
 
+    @property
+    def name(self) -> str:
+        """The path as text that can be written anywhere; a byte of it that is no UTF-8 is spelled out."""
+        return os.fspath(self.path).encode("utf-8", "backslashreplace").decode()
+
 
 class Writer(Protocol):
     """Takes outcomes as they come."""
@@ -53,7 +58,7 @@ class Writer(Protocol):
 def row(outcome: Outcome, settings: Mapping[str, str]) -> dict[str, Any]:
     """An outcome as a flat row, numbers unrounded; `COLUMNS` are its keys."""
     values: dict[str, Any] = dict.fromkeys(COLUMNS)
-    values |= {"path": os.fspath(outcome.path), "status": "ok", **settings}
+    values |= {"path": outcome.name, "status": "ok", **settings}
     if outcome.score is None:
         return values | {"status": "failed", "error": outcome.error}
     scored = asdict(outcome.score) | {"seconds": outcome.score.seconds}
@@ -199,18 +204,18 @@ _OUT = "out of domain"
 def _cells(outcome: Outcome) -> tuple[str, ...]:
     scored = outcome.score
     if scored is None:
-        return (os.fspath(outcome.path), "-", "-", "-", "-", "-", "-", outcome.error)
+        return (outcome.name, "-", "-", "-", "-", "-", "-", outcome.error)
     pooled = (f"{value:.1f}" for value in (scored.mean, scored.harmonic_mean, scored.percentile_5, scored.seconds))
     interval = f"{scored.low:.1f} … {scored.high:.1f}"
-    return (os.fspath(outcome.path), f"{scored.score:.1f}", interval, *pooled, _OUT if scored.out_of_domain else "")
+    return (outcome.name, f"{scored.score:.1f}", interval, *pooled, _OUT if scored.out_of_domain else "")
 
 
 def _segment_cells(outcome: Outcome) -> list[tuple[str, ...]]:
     if outcome.score is None:
-        return [(os.fspath(outcome.path), "-", "-", "-", "-", outcome.error)]
+        return [(outcome.name, "-", "-", "-", "-", outcome.error)]
     return [
         (
-            os.fspath(outcome.path),
+            outcome.name,
             f"{part.start_seconds:.2f}",
             f"{part.stop_seconds:.2f}",
             f"{part.score:.1f}",

@@ -19,6 +19,8 @@ from pipeline.params import Section
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".ts", ".flv", ".ivf", ".yuv", ".y4m")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+_UNTABLED = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+"""What a name in a table must not have: line breaks and their like, and bytes that are no UTF-8."""
 _EXPLAINED = 50
 """Problems that get a nearest name; the search is slow and no more are shown."""
 
@@ -149,6 +151,9 @@ class Brought:
         name = self._find(where, fields)
         if name is None:
             return
+        if _UNTABLED.search(name):
+            self.problem(f"{where}: the name of {name!r} cannot stand in a table; rename the file")
+            return
         video_id = video_id or Path(name).stem
         self._entries.append(
             Entry(
@@ -226,8 +231,12 @@ class Brought:
         names = [self._fill(template, fields) for template in self._settings.paths]
         for name in names:
             try:
-                if resolve(self.folder, name).is_file():
+                path = resolve(self.folder, name)
+                if path.is_file():
                     return name
+                if os.path.lexists(path):
+                    self.problem(f"{where}: {name} is no file but a broken link, a pipe or a device; remove it")
+                    return None
             except ManifestError as error:
                 self.problem(f"{where}: {error}")
                 return None

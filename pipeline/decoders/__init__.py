@@ -120,14 +120,18 @@ class OpenVideo(Protocol):
 
 
 def check_file(path: Path) -> int:
-    """Makes sure that ``path`` is a regular file with something in it, without opening it.
+    """Makes sure that ``path`` is a regular file with something in it and a name that is text, without opening it.
 
     Returns:
         Its size in bytes.
 
     Raises:
-        DecodeError: it is missing, unreadable, empty, a directory, a pipe or a device.
+        DecodeError: it is missing, unreadable, empty, a directory, a pipe or a device, or its name is no UTF-8.
     """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        raise DecodeError("the file's name is not UTF-8, which decoders demand; rename the file") from None
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:

@@ -149,6 +149,6 @@ def _reader(path: Path, options: DecodeOptions) -> Any:
 
 
 def _first_line(text: str) -> str:
-    """What went wrong, without the time of day and the place in decord's source."""
+    """What went wrong, without the time of day, the place in decord's source and the file's own."""
     lines = text.strip().splitlines() or ["no reason given"]
-    return re.sub(r"\[\d\d:\d\d:\d\d\] \S+ ", "", lines[0])
+    return re.sub(r"\[\d\d:\d\d:\d\d\] \S+ |^\[/.*\](?=[A-Z])", "", lines[0])

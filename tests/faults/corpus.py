@@ -64,8 +64,8 @@ def _right(write: Callable[[Path], object], frames: int = NUM_FRAMES, **more: ob
     return Kind(write, frames, **more)
 
 
-def _wrong(write: Callable[[Path], object], reason: str = r"\w") -> Kind:
-    return Kind(write, None, reason)
+def _wrong(write: Callable[[Path], object], reason: str = r"\w", **more: object) -> Kind:
+    return Kind(write, None, reason, **more)
 
 
 def _no_file(write: Callable[[Path], object], reason: str) -> Kind:
@@ -103,6 +103,11 @@ def _as(suffix: str, **video: object) -> Callable[[Path], object]:
         inner.replace(path)
 
     return write
+
+
+def _encoded(crf: int) -> Callable[[Path], object]:
+    """A sound video; another ``crf`` is another file."""
+    return lambda path: write_video(path, options={"crf": str(crf)})
 
 
 def _zip(path: Path) -> None:
@@ -261,13 +266,13 @@ DAMAGED = {
     "first_key_frame_missing.ts": _wrong(lambda path: remux(path, keep=lambda number: number > 0)),
 }
 NAMES = {
-    "name_not_utf8": _right(write_video, name=b"caf\xe9_\xff.mp4"),
-    "name_with_a_newline": _right(write_video, name=b"two\nlines.mp4"),
-    "name_with_a_pattern": _right(write_video, name=b"frame%03d.mp4"),
-    "name_like_a_protocol": _right(write_video, name=b"concat:a|b.mp4"),
-    "name_like_an_option": _right(write_video, name=b"-i --help.mp4"),
-    "name_of_250_bytes": _right(write_video, name=b"n" * 246 + b".mp4"),
-    "name_with_markup": _right(write_video, name=b"<script>alert(1)<script>.mp4"),
+    "name_not_utf8": _wrong(_encoded(20), "rename the file", name=b"caf\xe9_\xff.mp4"),
+    "name_with_a_newline": _right(_encoded(21), name=b"two\nlines.mp4"),
+    "name_with_a_pattern": _right(_encoded(22), name=b"frame%03d.mp4"),
+    "name_like_a_protocol": _right(_encoded(23), name=b"concat:a|b.mp4"),
+    "name_like_an_option": _right(_encoded(24), name=b"-i --help.mp4"),
+    "name_of_250_bytes": _right(_encoded(25), name=b"n" * 246 + b".mp4"),
+    "name_with_markup": _right(_encoded(26), name=b"<script>alert(1)<script>.mp4"),
 }
 NO_FILES = {
     "missing.mp4": _no_file(lambda path: None, "cannot read the file|no such file"),

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,9 @@ from pipeline.manifest import Video
 from pipeline.params import RenderSettings, RuntimeSettings, load_params
 from pipeline.rendering import render, view_policies
 from pipeline.views import ViewParameters
-from tests.faults.corpus import ANY, KINDS, write_corpus
-from tests.videos import index_of, write_video
+from tests.faults.conftest import Corpus
+from tests.faults.corpus import ANY, KINDS
+from tests.videos import index_of
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 WHOLE_FRAME = {"policy": "squash", "sampling": "uniform", "num_frames": 8, "size": 64}
@@ -26,21 +26,6 @@ RIGHT = [kind for kind, how in KINDS.items() if how.frames is not None]
 WRONG = [kind for kind, how in KINDS.items() if how.frames is None]
 SECONDS = 60.0
 """For all of them together; on an idle core it is 1."""
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """The files, below ``root/data``."""
-
-    root: Path
-    paths: dict[str, Path]
-
-
-@pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    root = tmp_path_factory.mktemp("corpus")
-    write_video(root / "outside.mp4")
-    return Corpus(root, write_corpus(root / "data/raw/folder"))
 
 
 def manifest_of(corpus: Corpus) -> list[Video]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from pipeline.workers import DaskWorkers, Limits, LocalWorkers, Lost, WorkerError, make_workers, run_alone
@@ -58,6 +59,51 @@ def test_memory_is_limited() -> None:
     results = dict(LocalWorkers(1, limits).map(eval, ["len(bytearray(1 << 29))", "len(bytearray(1 << 26))"]))
     assert results[0] == Lost("ran out of the memory that a task may use")
     assert results[1] == 1 << 26
+
+
+BURN = "[None for start in [__import__('time').process_time()] for _ in iter(lambda: __import__('time').process_time() "
+BURN += "- start < {seconds}, False)] and 'done'"
+
+
+def test_processor_time_is_limited_for_each_task_anew() -> None:
+    limits = Limits(seconds=60.0, cpu_seconds=0.4)
+    tasks = [
+        BURN.format(seconds=0.35),
+        BURN.format(seconds=0.35),
+        BURN.format(seconds=0.35),
+        BURN.format(seconds=30),
+        "1",
+    ]
+    results = dict(LocalWorkers(1, limits).map(eval, tasks))
+    assert [results[index] for index in (0, 1, 2, 4)] == ["done", "done", "done", 1]
+    assert results[3] == Lost("took more than 0.4 s of processor time")
+
+
+def test_a_task_whose_stage_was_killed_does_not_go_on_for_ever() -> None:
+    program = "\n".join(
+        [
+            "from pipeline.workers import Limits, LocalWorkers",
+            "task = \"print(__import__('os').getpid(), flush=True) or [None for _ in iter(int, 1)]\"",
+            "next(LocalWorkers(1, Limits(seconds=600.0, cpu_seconds=0.5)).map(eval, [task]))",
+        ]
+    )
+    stage = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert stage.stdout is not None
+    worker = int(stage.stdout.readline())
+    stage.kill()
+    stage.wait()
+    deadline = time.monotonic() + 60
+    while _runs(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(worker)
+    stage.stdout.close()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_what_a_task_prints_does_not_disturb(capfd: pytest.CaptureFixture[str]) -> None:
