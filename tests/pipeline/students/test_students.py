@@ -9,6 +9,9 @@ from pipeline.registry import find, names
 from pipeline.students import StudentError, StudentModel, create_student, load_student
 
 TINY = {
+    "backbone": {"config": {"hidden_sizes": [8, 16, 16, 24], "depths": [1, 1, 1, 1]}, "width": 32},
+    "fragments": {"grid": 2, "widths": [16, 32], "depths": [1, 2], "num_heads": [1, 2]},
+    "swinv2_c2f": {"embed_dim": 8, "depths": [2, 1], "num_heads": [1, 2], "window_size": 4, "width": 32},
     "qmamba": {"width": 16, "depths": [1, 1], "window": 3},
     "internvideo2": {"embed_dim": 32, "depth": 2, "num_heads": 2, "pool_num_heads": 2},
 }

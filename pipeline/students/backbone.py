@@ -1,0 +1,191 @@
+"""Any image backbone of transformers, frame by frame, its feature maps pooled over positions and then over frames.
+
+``architecture`` is a name that transformers' AutoBackbone or AutoModel knows (convnextv2, resnet, mobilenet_v2,
+hgnet_v2, …); every stage's map, or the last state where there are no stages, is pooled to mean and deviation and
+projected; frames are averaged, after a temporal transformer if asked. Weights come from a folder or a hub name
+(``pretrained``), else they are random; standard error says which.
+
+Ref: VSFA (Li, Jiang, Jiang, ACM MM 2019) for a pre-trained image network per frame with mean and deviation pooling.
+Ours: pooling every stage, the mean over frames in place of a recurrent network, the small sizes, and the first values
+of a backbone that begins from nothing (``stem``, ``linear_init``).
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from transformers import AutoBackbone, AutoModel, PreTrainedModel
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING
+
+from pipeline.errors import PipelineError, nearest
+from pipeline.losses import StudentOutput
+from pipeline.models.framewise import (
+    FrameHead,
+    frames_as_batch,
+    init_by_fan_in,
+    init_dct_of_frames,
+    is_patch_stem,
+    mean_and_deviation,
+)
+from pipeline.models.pretrained import read_config, say_random, take_pretrained
+from pipeline.params import Count, Section
+
+SMALL: dict[str, dict[str, Any]] = {
+    "convnextv2": {"hidden_sizes": [24, 48, 96, 128], "depths": [1, 1, 2, 1]},
+    "resnet": {"embedding_size": 24, "hidden_sizes": [24, 48, 96, 128], "depths": [1, 1, 1, 1], "layer_type": "basic"},
+    "mobilenet_v2": {"depth_multiplier": 0.35},
+}
+"""Sizes of ours for a default run on a CPU; other architectures begin with transformers' own sizes."""
+MOST_MAPS = 4
+_NOT_SIZES = {"architectures", "model_type", "dtype", "transformers_version", "id2label", "label2id"}
+_MAP_NDIM = 4
+_WHERE = "distill.options.backbone.pretrained"
+
+
+class BackboneError(PipelineError):
+    """A backbone that transformers does not know or cannot build."""
+
+
+class Settings(Section):
+    """``distill.options.backbone``."""
+
+    architecture: str = "convnextv2"
+    """transformers' name of the kind of model; set by ``pretrained`` where that is given."""
+    config: dict[str, Any] | None = None
+    """Its sizes, by transformers' names; null takes ours for a small default where there are some."""
+    pretrained: str | None = None
+    """A folder written by ``save_pretrained``, or a name on the Hugging Face hub; null begins from nothing."""
+    width: Count = 128
+    """Of the embedding."""
+    temporal_depth: Annotated[int, Field(ge=0)] = 0
+    """Blocks of the transformer over frames; 0 is their mean."""
+    frame_stride: Count = 2
+    """Every how manieth frame of a clip is looked at."""
+    stem: Literal["dct", "own"] = "dct"
+    """First values of a patch stem that begins from nothing; a stem of another form keeps its own."""
+    linear_init: Literal["fan_in", "own"] = "fan_in"
+    """First values of layers that begin from nothing: a deviation of 1/√inputs, or the architecture's own."""
+
+
+class Network(nn.Module):
+    """A backbone over frames, pooling, and a head."""
+
+    def __init__(self, backbone: PreTrainedModel, channels: Sequence[int], settings: Settings) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.frame_stride = settings.frame_stride
+        self.project = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(2 * number), nn.Linear(2 * number, settings.width)) for number in channels
+        )
+        self.head = FrameHead(settings.width, settings.temporal_depth)
+
+    def forward(self, pixels: Tensor) -> StudentOutput:
+        """Scores normalised pixels, float ``b c t h w``; ``layers`` are the pooled maps, shallow first."""
+        frames, num_frames = frames_as_batch(pixels, self.frame_stride)
+        maps = _maps(self.backbone, frames)
+        pooled = [project(mean_and_deviation(each)) for project, each in zip(self.project, maps, strict=True)]
+        layers = torch.stack(pooled, dim=1)
+        score, embedding = self.head(layers.mean(1), num_frames)
+        return StudentOutput(score, embedding, layers=layers.unflatten(0, (-1, num_frames)).mean(1))
+
+
+def resolve(settings: Settings) -> Settings:
+    """Settles the architecture and its sizes, so that a saved student is built without the file it began with.
+
+    Raises:
+        BackboneError: transformers does not know the architecture.
+        PretrainedError: there is no such folder or hub name.
+    """
+    if settings.pretrained is not None:
+        found = read_config(settings.pretrained, _WHERE)
+        return settings.model_copy(update={"architecture": found.model_type, "config": _plain(found.to_diff_dict())})
+    if settings.architecture not in CONFIG_MAPPING:
+        hint = nearest(settings.architecture, CONFIG_MAPPING.keys())
+        raise BackboneError(
+            f"distill.options.backbone.architecture: transformers knows no {settings.architecture!r}{hint}; those with "
+            f"maps of every stage: {', '.join(sorted(config.model_type for config in MODEL_FOR_BACKBONE_MAPPING))}"
+        )
+    if settings.config is None:
+        return settings.model_copy(update={"config": SMALL.get(settings.architecture, {})})
+    return settings
+
+
+def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, int, int]) -> Network:
+    """The network, with random values.
+
+    Args:
+        settings: see `Settings`.
+        target_dim: width of the cached embedding; a projector, dropped on save, leads to it.
+        clip_shape: of one clip, ``(t, h, w, c)``, square.
+
+    Raises:
+        BackboneError: transformers cannot build it, or it is no network for frames.
+    """
+    del target_dim
+    if settings.config is None:
+        settings = resolve(settings)
+    try:
+        backbone = _bare(settings, clip_shape[1])
+        channels = _channels(backbone, clip_shape[1])
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
+        raise BackboneError(
+            f"transformers cannot look at frames of {clip_shape[1]} px with {settings.architecture!r} and "
+            f"{settings.config}: {error}; change distill.options.backbone.config, or take another architecture"
+        ) from None
+    return Network(backbone, channels, settings)
+
+
+def initialise(network: Network, settings: Settings) -> None:
+    """Gives the network its first values, and says on standard error which.
+
+    Raises:
+        PretrainedError: the weights cannot be had, or are another network's.
+    """
+    if settings.pretrained is not None:
+        take_pretrained(network.backbone, settings.pretrained, _WHERE)
+        return
+    if settings.linear_init == "fan_in":
+        init_by_fan_in(network.backbone)
+    stem = next(part for part in network.backbone.modules() if isinstance(part, nn.Conv2d | nn.Linear))
+    if settings.stem == "dct" and isinstance(stem, nn.Conv2d) and is_patch_stem(stem):
+        init_dct_of_frames(stem)
+    say_random(network.backbone)
+
+
+def _bare(settings: Settings, side: int) -> PreTrainedModel:
+    """The backbone alone, told to give the maps of its last stages where it has stages."""
+    sizes = dict(settings.config or {})
+    known = CONFIG_MAPPING[settings.architecture]
+    if settings.pretrained is None and "image_size" in known().to_dict():
+        sizes.setdefault("image_size", side)
+    config = known(**sizes)
+    if known not in MODEL_FOR_BACKBONE_MAPPING:
+        return AutoModel.from_config(config)
+    config.set_output_features_output_indices(out_features=config.stage_names[1:][-MOST_MAPS:], out_indices=None)
+    return AutoBackbone.from_config(config)
+
+
+def _maps(backbone: PreTrainedModel, frames: Tensor) -> Sequence[Tensor]:
+    """Maps ``n c h w``, shallow first; tokens count as a map of one column."""
+    output = backbone(pixel_values=frames.contiguous(memory_format=torch.channels_last))
+    if "feature_maps" in output:
+        return tuple(output.feature_maps)
+    state = output.last_hidden_state
+    return (state if state.ndim == _MAP_NDIM else state.transpose(1, 2).unsqueeze(-1),)
+
+
+@torch.no_grad()
+def _channels(backbone: PreTrainedModel, side: int) -> list[int]:
+    """Channels of each map."""
+    training = backbone.training
+    maps = _maps(backbone.eval(), torch.zeros(1, 3, side, side))
+    backbone.train(training)
+    return [each.shape[1] for each in maps]
+
+
+def _plain(sizes: dict[str, Any]) -> dict[str, Any]:
+    """Without what belongs to the file rather than to the network."""
+    return {key: value for key, value in sizes.items() if not key.startswith("_") and key not in _NOT_SIZES}
