@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from pipeline.params import Params, load_params
+from pipeline.registry import names
 from tests.imports import ROOT, closure
 
 STAGES = ("prepare", "render", "adapt", "extract", "distill", "evaluate", "report")
@@ -18,13 +19,17 @@ def stages() -> dict[str, Any]:
 
 
 def wanted_code(stage: str) -> set[str]:
-    """What the stage imports, the files that params.yaml chooses among them."""
+    """What the stage imports, the files that params.yaml chooses among them.
+
+    What the students share is wanted whichever of them is chosen: ``dvc exp run -S distill.student=…`` changes only the
+    choice, and must see it when that code has changed.
+    """
     params = load_params(ROOT / "params.yaml")
     found = closure(Path(f"stages/{stage}.py"))
     for room in rooms_used(stage):
         for name in chosen(room, stage, params):
             found |= closure(Path(f"pipeline/{room}/{name}.py"))
-    return found
+    return found - {f"pipeline/students/{name}.py" for name in names("students") if name != params.distill.student}
 
 
 def rooms_used(stage: str) -> list[str]:
@@ -42,7 +47,7 @@ def chosen(room: str, stage: str, params: Params) -> list[str]:
     return {
         "datasets": [params.prepare.dataset, *shared],
         "teachers": [params.adapt.teacher],
-        "students": [params.distill.student],
+        "students": names("students"),
         "losses": list(params.distill.losses),
         "decoders": ["auto", "decord", "pyav", "yuv"],
     }[room]
