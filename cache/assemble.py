@@ -2,14 +2,14 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.chunks import sha256_of
+from cache.chunks import sha256_of, trailer
 from cache.content import content_digest
 from cache.files import Folder
 from cache.layout import ROOT, TEXT, Layout, Root, Stored, root_text
@@ -94,7 +94,8 @@ class Assembly:
         for name, stored in self.layout.table().items():
             values = np.array(texts[name], dtype=object) if stored.dtype == TEXT else tables[name]
             chunks[name] = self._fill(stored, self._create(stored), values)
-        files = {s.document: sha256_of(self.folder / s.document) for s in self.layout.arrays().values()}
+        arrays = self.layout.arrays()
+        files = {stored.document: sha256_of(self.folder / stored.document) for stored in arrays.values()}
         hashed = {name: values for name, values in tables.items() if not name.endswith("_loss")}
         root = Root(
             kind=self.plan.kind,
@@ -104,11 +105,18 @@ class Assembly:
             files=files,
             chunks=chunks,
             content_digest=content_digest(self.plan.kind, self.layout, texts, hashed),
+            checksums={name: self._checksums(arrays[name], digests) for name, digests in chunks.items()},
         )
         with (self.folder / ROOT).open("wb") as file:
             file.write(root_text(root.description()).encode())
             file.flush()
             os.fsync(file.fileno())
+
+    def _checksums(self, stored: Stored, digests: Sequence[str | None]) -> list[str | None]:
+        return [
+            None if sha256 is None else trailer(self.folder / stored.chunk(index))
+            for index, sha256 in enumerate(digests)
+        ]
 
     def _entry(self, spec: ArraySpec, unit: Unit) -> Entry | None:
         return None if unit.key in self.failures else self.entries[spec.recipe, unit.key]

@@ -6,6 +6,8 @@ Ref: Zarr v3 core, the ``crc32c`` codec; zarr-extensions, the ``vlen-utf8`` code
 """
 
 import hashlib
+import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,10 @@ import google_crc32c
 from cache.errors import DiskError, StoreError
 
 CRC_BYTES = 4
+RESIDUE = 0x48674BC7
+"""The crc32c of any payload together with its own crc32c."""
 LONGEST_TEXT_BYTES = 1 << 30
+_LENGTH = struct.Struct("<I")
 
 
 class DamagedChunkError(StoreError):
@@ -30,6 +35,22 @@ def checksum(payload: bytes | memoryview) -> bytes:
 def seal(payload: bytes) -> bytes:
     """Append the checksum to a payload."""
     return payload + checksum(payload)
+
+
+def sealed(blob: bytes) -> bool:
+    """Whether a file's last four bytes are the crc32c of all before them."""
+    return len(blob) >= CRC_BYTES and google_crc32c.value(blob) == RESIDUE
+
+
+def trailer(path: Path) -> str:
+    """Return a chunk file's last four bytes in hex, as the root document lists them.
+
+    Raises:
+        OSError: the file cannot be read, or is shorter.
+    """
+    with path.open("rb", buffering=0) as file:
+        file.seek(-CRC_BYTES, os.SEEK_END)
+        return file.read(CRC_BYTES).hex()
 
 
 def unseal(blob: bytes, num_bytes: int | None, name: str) -> memoryview:
@@ -48,7 +69,8 @@ def unseal(blob: bytes, num_bytes: int | None, name: str) -> memoryview:
     if len(blob) < CRC_BYTES:
         raise DamagedChunkError(f"{name}: got {len(blob)} bytes; expected a checksum of {CRC_BYTES}")
     payload = memoryview(blob)[:-CRC_BYTES]
-    if checksum(payload) != blob[-CRC_BYTES:]:
+    # One pass over the file as it is: cutting the payload out would copy it, which costs more than the checksum.
+    if not sealed(blob):
         raise DamagedChunkError(f"{name}: the stored checksum does not match; its bytes changed after writing")
     return payload
 
@@ -62,16 +84,18 @@ def decode_text(payload: memoryview, num_items: int, name: str) -> list[str]:
     data = bytes(payload)
     if int.from_bytes(data[:4], "little") != num_items or len(data) < 4 * (num_items + 1):
         raise DamagedChunkError(f"{name}: expected {num_items} texts; its counts say otherwise")
-    texts, at = [], 4
-    for _ in range(num_items):
-        end = at + 4 + int.from_bytes(data[at : at + 4], "little")
-        if end > len(data):
-            raise DamagedChunkError(f"{name}: a text runs over the end of the chunk")
-        try:
+    texts, at, length_at = [], 4, _LENGTH.unpack_from
+    try:
+        for _ in range(num_items):
+            end = at + 4 + length_at(data, at)[0]
+            if end > len(data):
+                raise DamagedChunkError(f"{name}: a text runs over the end of the chunk")
             texts.append(data[at + 4 : end].decode())
-        except UnicodeDecodeError as error:
-            raise DamagedChunkError(f"{name}: a text is not UTF-8 ({error})") from error
-        at = end
+            at = end
+    except struct.error as error:
+        raise DamagedChunkError(f"{name}: the chunk ends before its texts do") from error
+    except UnicodeDecodeError as error:
+        raise DamagedChunkError(f"{name}: a text is not UTF-8 ({error})") from error
     if at != len(data):
         raise DamagedChunkError(f"{name}: {len(data) - at} bytes too many")
     return texts

@@ -127,9 +127,13 @@ def info(
 
 
 @app.command()
-def verify(path: StorePath, as_json: Json = False) -> None:
+def verify(
+    path: StorePath,
+    as_json: Json = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Compare every SHA-256 too, of files and of rows.")] = False,
+) -> None:
     """Read everything and name every array, chunk and video that is not as it was written."""
-    problems = verify_files(Folder(_existing(path)))
+    problems = verify_files(Folder(_existing(path)), deep=deep)
     if as_json:
         _print({"ok": not problems, "problems": [problem.as_dict() for problem in problems]})
     else:

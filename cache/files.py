@@ -42,5 +42,7 @@ class Folder:
     def listing(self) -> Iterator[str]:
         """Yield the path of every file in the folder."""
         for folder, _, files in os.walk(self.root):
+            inside = Path(folder).relative_to(self.root).as_posix()
+            prefix = "" if inside == "." else f"{inside}/"
             for file in files:
-                yield (Path(folder) / file).relative_to(self.root).as_posix()
+                yield prefix + file

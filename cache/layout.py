@@ -5,6 +5,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,9 @@ from cache.fingerprint import digest, plain
 from cache.specs import ArraySpec, check_name
 
 FORMAT = "teachonce-store"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+OLDEST_VERSION = 1
+"""Version 1 lacks the list ``crc32c``; everything else is the same."""
 ATTRIBUTE = "teachonce"
 ROOT = "zarr.json"
 OWN_FILE_ROW_BYTES = 64 << 10
@@ -26,6 +29,7 @@ MOST_CHUNK_BYTES = (2 << 30) - (4 << 10)  # what one read call gives
 LARGEST_ROOT_BYTES = 256 << 20
 MOST_ROWS = 1 << 40
 TEXT = "string"
+_CHECKSUM = re.compile("[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,7 @@ class Root:
         files: SHA-256 of every ``zarr.json`` but the root's own.
         chunks: per array the SHA-256 of each chunk file; None where a failed video's must be absent.
         content_digest: digest of the content, whatever the layout.
+        checksums: per array the last four bytes of each chunk file in hex, its crc32c; None in a store of version 1.
     """
 
     kind: str
@@ -156,6 +161,7 @@ class Root:
     files: Mapping[str, str]
     chunks: Mapping[str, Sequence[str | None]]
     content_digest: str
+    checksums: Mapping[str, Sequence[str | None]] | None
 
     def description(self) -> dict[str, Any]:
         """Return the ``teachonce`` attribute, signed with the digest of itself."""
@@ -173,7 +179,7 @@ class Root:
         }
         told = {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION,
+            "format_version": 1 if self.checksums is None else FORMAT_VERSION,
             "kind": self.kind,
             "num_rows": layout.num_rows,
             "views_per_video": layout.views_per_video,
@@ -185,6 +191,8 @@ class Root:
             "chunks": {name: list(digests) for name, digests in self.chunks.items()},
             "content_digest": self.content_digest,
         }
+        if self.checksums is not None:
+            told["crc32c"] = {name: list(checksums) for name, checksums in self.checksums.items()}
         signed: dict[str, Any] = plain(told)
         return signed | {"digest": digest(signed)}
 
@@ -222,10 +230,11 @@ def parse_root(content: bytes, name: str) -> tuple[Root, bool]:
         if told["format"] != FORMAT:
             raise StoreError(f"{name}: got format {told['format']!r}; expected {FORMAT!r}")
         version = told["format_version"]
-        if version != FORMAT_VERSION:
+        if type(version) is not int or not OLDEST_VERSION <= version <= FORMAT_VERSION:
             age = "newer" if isinstance(version, int) and version > FORMAT_VERSION else "unknown"
             raise FormatVersionError(
-                f"{name}: got format version {version!r}, {age}; this code reads {FORMAT_VERSION}; "
+                f"{name}: got format version {version!r}, {age}; "
+                f"this code reads {OLDEST_VERSION} to {FORMAT_VERSION}; "
                 "do: update teachonce, or build the store again"
             )
         root = _parse(told, name)
@@ -278,7 +287,27 @@ def _parse(told: Mapping[str, Any], name: str) -> Root:
                 f"{name}: {array} claims {stored.num_rows} rows in {stored.num_chunks} chunk files, "
                 f"but lists {len(chunks[array])}"
             )
+    checksums = None if told["format_version"] == 1 else dict(told["crc32c"])
+    if checksums is not None and not _matches(checksums, chunks):
+        raise StoreError(f"{name}: the checksums it lists are not those of its chunk files")
     losses = {spec.name: told["arrays"][spec.name]["loss"] for spec in specs if spec.lossy}
     return Root(
-        told["kind"], layout, told["metadata"], losses, dict(told["files"]), dict(chunks), told["content_digest"]
+        told["kind"],
+        layout,
+        told["metadata"],
+        losses,
+        dict(told["files"]),
+        dict(chunks),
+        told["content_digest"],
+        checksums,
+    )
+
+
+def _matches(checksums: Mapping[str, Any], chunks: Mapping[str, Sequence[str | None]]) -> bool:
+    """Whether there is one checksum of eight hex digits for every chunk file, and no other."""
+    return checksums.keys() == chunks.keys() and all(
+        isinstance(checksums[name], list)
+        and [sum_ is None for sum_ in checksums[name]] == [sha256 is None for sha256 in chunks[name]]
+        and all(sum_ is None or (isinstance(sum_, str) and _CHECKSUM.fullmatch(sum_)) for sum_ in checksums[name])
+        for name in chunks
     )

@@ -29,16 +29,18 @@ class Lock:
     Args:
         path: the file or folder.
         wait_seconds: how long to wait for another holder; None waits as long as it lives.
+        folder: whether it is a folder, which must exist; a file is made when it does not.
     """
 
-    def __init__(self, path: Path, wait_seconds: float | None = None) -> None:
+    def __init__(self, path: Path, wait_seconds: float | None = None, *, folder: bool = False) -> None:
         self.path = path
+        self.folder = folder
         self.wait_seconds = wait_seconds
         self._fd: int | None = None
 
     def _open(self) -> int:
-        if self.path.is_dir():
-            return os.open(self.path, os.O_RDONLY)
+        if self.folder:
+            return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError:

@@ -42,11 +42,11 @@ def clean(path: Path) -> None:
         OSError: the disk refuses.
     """
     for left in sorted(path.parent.glob(f".{glob.escape(path.name)}.building-*")):
-        lock = Lock(left)
+        lock = Lock(left, folder=True)
         try:
             if not lock.try_acquire():
                 continue
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         try:
             if (left / OLD).exists() and not path.exists():
@@ -67,7 +67,7 @@ def workplace(path: Path) -> Iterator[Path]:
     clean(path)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.building-", dir=path.parent))
-        lock = Lock(folder)
+        lock = Lock(folder, folder=True)
         try:
             if lock.try_acquire():
                 break

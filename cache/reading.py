@@ -6,6 +6,7 @@ Nothing is allocated before the files on disk were seen to be as large as the me
 
 import os
 import stat
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,14 @@ class Reader:
     Args:
         files: where the store's files are.
         ram_bytes: the largest array that is kept whole in memory.
+        checksums: per array the crc32c in hex that each of its chunk files must end in; None knows of none.
     """
 
-    def __init__(self, files: Files, ram_bytes: int) -> None:
+    def __init__(
+        self, files: Files, ram_bytes: int, checksums: Mapping[str, Sequence[str | None]] | None = None
+    ) -> None:
         self.files = files
+        self._checksums = checksums
         self.ram_bytes = ram_bytes
         self._maps: dict[tuple[str, int], Array] = {}
         self._whole: dict[str, Array] = {}
@@ -130,6 +135,8 @@ class Reader:
         except OSError as error:
             raise DamagedChunkError(f"{self._name(stored, chunk)}: cannot be read ({error})") from error
         payload = unseal(blob, stored.payload_bytes, self._name(stored, chunk))
+        if self._checksums is not None and blob[-CRC_BYTES:].hex() != self._checksums[stored.name][chunk]:
+            raise DamagedChunkError(f"{self._name(stored, chunk)}: it is sound, but not the chunk that was written")
         self._checked.add((stored.name, chunk))
         return payload
 

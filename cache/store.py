@@ -63,7 +63,7 @@ class Store:
         self.metadata = self.root.metadata
         self.views_per_video = layout.views_per_video
         self._stored = layout.arrays()
-        self._reader = Reader(files, ram_bytes)
+        self._reader = Reader(files, ram_bytes, self.root.checksums)
         if not self.intact:
             logger.warning("%s: its zarr.json was changed after writing; verify names what else was", files.name)
 
@@ -247,9 +247,13 @@ class Store:
         }
         return content_digest(self.kind, self.root.layout, texts, tables)
 
-    def verify(self) -> list[Problem]:
-        """Read everything and return what is wrong with it; empty when nothing is."""
-        return verify(self.files)
+    def verify(self, *, deep: bool = False) -> list[Problem]:
+        """Read everything and return what is wrong with it; empty when nothing is.
+
+        Args:
+            deep: compare every SHA-256 too, of files and of rows.
+        """
+        return verify(self.files, deep=deep)
 
 
 def _reopen(files: Files, ram_bytes: int) -> Store:

@@ -1,20 +1,27 @@
-"""Verifying a store with nothing but the store: every file, every row, every key."""
+"""Verifying a store with nothing but the store: every file, every row, every key.
+
+Metadata and row tables are compared with their SHA-256 and with each other. The targets themselves, which are nearly
+all of the bytes, are compared with the crc32c that the root document lists for each chunk file: as fast as reading.
+``deep`` compares their SHA-256 too, of files and of rows; a store of version 1, which lists no crc32c, needs that.
+"""
 
 import hashlib
 import itertools
 import json
+import os
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cache.chunks import CRC_BYTES, LONGEST_TEXT_BYTES, DamagedChunkError, decode_text, unseal
+from cache.chunks import CRC_BYTES, LONGEST_TEXT_BYTES, DamagedChunkError, decode_text, sealed, unseal
 from cache.content import content_digest
 from cache.errors import StoreError
 from cache.files import Files
-from cache.layout import LARGEST_ROOT_BYTES, ROOT, TEXT, Root, Stored, parse_root
+from cache.layout import LARGEST_ROOT_BYTES, MOST_CHUNK_BYTES, ROOT, TEXT, Root, Stored, parse_root
 from cache.specs import FAILED, OK
 
 Array = np.ndarray[Any, Any]
@@ -54,8 +61,12 @@ class Problem(str):
         return {"what": self.what, "array": self.array, "chunk": self.chunk, "videos": list(self.videos)}
 
 
-def verify(files: Files) -> list[Problem]:
+def verify(files: Files, *, deep: bool = False) -> list[Problem]:
     """Read all of a store and list what is wrong with it.
+
+    Args:
+        files: the store.
+        deep: compare the SHA-256 of every chunk file and every row too.
 
     Returns:
         The problems, in the order of the files; empty when there are none.
@@ -72,7 +83,36 @@ def verify(files: Files) -> list[Problem]:
     except StoreError as error:
         return [Problem(str(error), chunk=ROOT)]
     edited = [] if intact else [Problem("was changed after writing: its own digest does not match", chunk=ROOT)]
-    return edited + list(_Verifier(files, root).problems())
+    return edited + list(_Verifier(files, root, deep=deep).problems())
+
+
+def _read_file(path: Path, limit: int) -> bytes:
+    """Read a regular file whole, in as few calls as there can be.
+
+    Raises:
+        OSError: it is missing or cannot be read.
+        ValueError: it is no regular file, empty, or larger than ``limit``; the text says so.
+    """
+    # Without blocking: somebody may have put a pipe there.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        told = os.fstat(fd)
+        if not stat.S_ISREG(told.st_mode):
+            raise ValueError("is not a file")
+        if told.st_size > limit:
+            raise ValueError(f"has {told.st_size} bytes, more than such a file may")
+        if not told.st_size:
+            raise ValueError("is empty")
+        content = os.read(fd, told.st_size)
+        while len(content) < told.st_size and (more := os.read(fd, told.st_size - len(content))):
+            content += more
+        return content
+    finally:
+        os.close(fd)
+
+
+def _wrong_size(size: int, expected: int) -> str:
+    return f"is {'truncated' if size < expected else 'too long'}: {size} bytes, expected {expected}"
 
 
 class _Verifier:
@@ -81,10 +121,12 @@ class _Verifier:
     Args:
         files: the store.
         root: its root document.
+        deep: whether the targets' SHA-256 are compared.
     """
 
-    def __init__(self, files: Files, root: Root) -> None:
+    def __init__(self, files: Files, root: Root, *, deep: bool) -> None:
         self.files, self.root, self.layout = files, root, root.layout
+        self.deep = deep or root.checksums is None
         self.arrays = self.layout.arrays()
         self.texts: dict[str, list[str]] = {}
         self.tables: dict[str, Array] = {}
@@ -102,7 +144,7 @@ class _Verifier:
             yield from self._statuses()
             yield from self._content()
         for spec in self.layout.specs:
-            yield from self._rows(self.arrays[spec.name])
+            yield from self._rows(self.arrays[spec.name]) if self.deep else self._chunks(self.arrays[spec.name])
 
     def _videos(self, rows: Sequence[int] | range) -> tuple[str, ...]:
         ids = self.texts.get("video_id")
@@ -116,26 +158,25 @@ class _Verifier:
             array = path.split("/")[0]
             yield Problem("does not belong to the store", array if array in self.arrays else "", path)
 
-    def _read(self, path: str, sha256: str | None, limit: int) -> bytes | str:
+    def _read(self, path: str, limit: int) -> bytes | str:
+        """Return a file's content, or why it cannot be had."""
         try:
-            told = self.files.path(path).stat()
-            if not stat.S_ISREG(told.st_mode):
-                return "is not a file"
-            if told.st_size > limit:
-                return f"has {told.st_size} bytes, more than such a file may"
-            content = self.files.path(path).read_bytes()
+            return _read_file(self.files.path(path), limit)
         except FileNotFoundError:
             return "is missing"
         except OSError as error:
             return f"cannot be read ({error})"
-        if not content:
-            return "is empty"
-        if hashlib.sha256(content).hexdigest() != sha256:
+        except ValueError as error:
+            return str(error)
+
+    def _read_as_written(self, path: str, sha256: str | None, limit: int) -> bytes | str:
+        content = self._read(path, limit)
+        if isinstance(content, bytes) and hashlib.sha256(content).hexdigest() != sha256:
             return "changed after writing: its digest does not match"
         return content
 
     def _document(self, name: str, stored: Stored) -> Iterator[Problem]:
-        content = self._read(stored.document, self.root.files[stored.document], LONGEST_DOCUMENT_BYTES)
+        content = self._read_as_written(stored.document, self.root.files[stored.document], LONGEST_DOCUMENT_BYTES)
         if isinstance(content, str):
             yield Problem(content, name, stored.document)
             return
@@ -161,12 +202,13 @@ class _Verifier:
             file = self.files.path(path)
             size = file.stat().st_size if file.is_file() else 0
             if size and size != payload + CRC_BYTES:
-                state = "truncated" if size < payload + CRC_BYTES else "too long"
-                return Problem(f"is {state}: {size} bytes, expected {payload + CRC_BYTES}", stored.name, path, videos)
+                return Problem(_wrong_size(size, payload + CRC_BYTES), stored.name, path, videos)
         limit = LONGEST_TEXT_BYTES if payload is None else payload + CRC_BYTES
-        content = self._read(path, self.root.chunks[stored.name][index], limit)
+        content = self._read_as_written(path, self.root.chunks[stored.name][index], limit)
         if isinstance(content, str):
             return Problem(content, stored.name, path, videos)
+        if self.root.checksums is not None and content[-CRC_BYTES:].hex() != self.root.checksums[stored.name][index]:
+            return Problem("does not end in the checksum listed for it", stored.name, path, videos)
         try:
             return unseal(content, payload, path)
         except DamagedChunkError as error:
@@ -229,16 +271,37 @@ class _Verifier:
             stored = self.arrays[spec.name]
             if not stored.own_files:
                 continue
-            for index, sha256 in enumerate(self.root.chunks[spec.name]):
-                rows = stored.rows_of(index)
-                if (sha256 is not None) != bool((status[rows.start : rows.stop] == OK).all()):
-                    videos = self._videos(rows)
-                    yield Problem("its status does not match its file", spec.name, stored.chunk(index), videos)
+            there = np.array([sha256 is not None for sha256 in self.root.chunks[spec.name]])
+            good = (status == OK).reshape(-1, stored.chunk_rows).all(1)
+            for index in np.flatnonzero(there != good).tolist():
+                videos = self._videos(stored.rows_of(index))
+                yield Problem("its status does not match its file", spec.name, stored.chunk(index), videos)
 
     def _content(self) -> Iterator[Problem]:
         hashed = {name: values for name, values in self.tables.items() if not name.endswith("_loss")}
         if content_digest(self.root.kind, self.layout, self.texts, hashed) != self.root.content_digest:
             yield Problem("the content is not that of the content digest")
+
+    def _chunks(self, stored: Stored) -> Iterator[Problem]:
+        """Compare every chunk file of a target with its size and the crc32c listed for it."""
+        assert self.root.checksums is not None
+        expected = (stored.payload_bytes or 0) + CRC_BYTES
+        for index, checksum in enumerate(self.root.checksums[stored.name]):
+            if checksum is None:
+                continue
+            path = stored.chunk(index)
+            content = self._read(path, max(expected, MOST_CHUNK_BYTES))
+            if isinstance(content, str):
+                what = content
+            elif len(content) != expected:
+                what = _wrong_size(len(content), expected)
+            elif not sealed(content):
+                what = "the stored checksum does not match; its bytes changed after writing"
+            elif content[-CRC_BYTES:].hex() != checksum:
+                what = "changed after writing: it is sound, but not the chunk that was written"
+            else:
+                continue
+            yield Problem(what, stored.name, path, self._videos(stored.rows_of(index)))
 
     def _rows(self, stored: Stored) -> Iterator[Problem]:
         digests, status = self.tables.get(f"{stored.name}_sha256"), self.tables.get("status")

@@ -5,13 +5,16 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cache import LockTimeoutError, Pool, open_store
 from cache.lock import Lock
+from cache.publish import workplace
 from tests.cache.toy import SPECS, Teacher, build, tree, units
 
 ROOT = Path(__file__).parents[2]
@@ -203,3 +206,20 @@ def test_a_lock_file_that_was_replaced_is_locked_anew(tmp_path: Path) -> None:
         assert second.held
         assert not Lock(path).try_acquire()
     first.release()
+
+
+def test_a_workplace_that_another_run_takes_for_a_dead_ones_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, made = tempfile.mkdtemp, []
+
+    def taken_at_once(*arguments: Any, **more: Any) -> str:
+        made.append(real(*arguments, **more))
+        if len(made) == 1:
+            os.rmdir(made[0])
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", taken_at_once)
+    with workplace(tmp_path / "s.zarr") as folder:
+        assert folder.is_dir()
+    assert [Path(name).exists() for name in made] == [False, False]

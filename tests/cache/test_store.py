@@ -118,8 +118,8 @@ def copy_with(path: Path, target: Path, change: Any, sign: bool = True) -> Path:
 
 
 def test_a_newer_format_is_refused_clearly(path: Path, tmp_path: Path) -> None:
-    newer = copy_with(path, tmp_path / "n", lambda told: told.update(format_version=2))
-    with pytest.raises(FormatVersionError, match="version 2, newer; this code reads 1; do: update teachonce"):
+    newer = copy_with(path, tmp_path / "n", lambda told: told.update(format_version=3))
+    with pytest.raises(FormatVersionError, match="version 3, newer; this code reads 1 to 2; do: update teachonce"):
         open_store(newer)
 
 
@@ -211,3 +211,16 @@ def test_an_unchanged_content_has_an_unchanged_digest_and_any_change_another(pat
     digests = {open_store(tmp_path / name).digest() for name in ("same", "ok", "less")}
     assert len(digests) == 3
     assert open_store(path).digest() in digests  # metadata is not content
+
+
+def test_a_sound_chunk_in_the_place_of_another_is_noticed_when_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.zarr"
+    build(path, units(2))
+    one, other = path / "clip/c.0.0.0.0.0", path / "clip/c.1.0.0.0.0"
+    content = other.read_bytes()
+    one.unlink()
+    one.write_bytes(content)
+    store = open_store(path)
+    store.read("clip", [2])
+    with pytest.raises(StoreError, match="not the chunk that was written"):
+        store.read("clip", [0])

@@ -30,12 +30,13 @@ def store(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "s.zarr"))
 
 
-def problems(path: Path) -> list[Problem]:
-    return verify(Folder(path))
+def problems(path: Path, *, deep: bool = False) -> list[Problem]:
+    return verify(Folder(path), deep=deep)
 
 
 def test_a_sound_store_has_no_problems(sound: Path) -> None:
     assert problems(sound) == open_store(sound).verify() == []
+    assert problems(sound, deep=True) == open_store(sound).verify(deep=True) == []
 
 
 ALL_FILES = [
@@ -47,7 +48,8 @@ ALL_FILES = [
 
 @pytest.mark.parametrize("name", ALL_FILES)
 @pytest.mark.parametrize("how", ["flip", "missing", "empty", "truncated", "longer", "directory", "pipe"])
-def test_every_damaged_file_is_found_and_named(store: Path, name: str, how: str) -> None:
+@pytest.mark.parametrize("deep", [False, True])
+def test_every_damaged_file_is_found_and_named(store: Path, name: str, how: str, deep: bool) -> None:
     path = store / name
     content = bytearray(path.read_bytes())
     path.unlink()
@@ -61,7 +63,7 @@ def test_every_damaged_file_is_found_and_named(store: Path, name: str, how: str)
         os.mkfifo(path)
     elif new is not None:
         path.write_bytes(new)
-    found = problems(store)
+    found = problems(store, deep=deep)
     assert path.relative_to(store).as_posix() in {problem.chunk for problem in found}
     array = name.split("/")[0]
     if array != "zarr.json":
@@ -98,8 +100,8 @@ def test_two_exchanged_chunks_are_found(store: Path) -> None:
     one.rename(store / "x")
     other.rename(one)
     (store / "x").rename(other)
-    found = problems(store)
-    assert {problem.videos for problem in found} == {("video0000",), ("video0001",)}
+    for deep in (False, True):
+        assert {problem.videos for problem in problems(store, deep=deep)} == {("video0000",), ("video0001",)}
 
 
 def rewrite(path: Path, name: str, array: Any, change: Any) -> None:
@@ -116,6 +118,7 @@ def rewrite(path: Path, name: str, array: Any, change: Any) -> None:
     chunk = path / name / "c" / "0"
     chunk = chunk if chunk.is_file() else chunk / "0"
     root["chunks"][name] = [hashlib.sha256(chunk.read_bytes()).hexdigest()]
+    root["crc32c"][name] = [chunk.read_bytes()[-4:].hex()]
     root.pop("digest")
     root["digest"] = digest(root)
     (path / "zarr.json").write_text(root_text(root))
@@ -155,11 +158,13 @@ def test_a_careful_forgery_of_one_table_is_found(store: Path, name: str, change:
     import re
 
     rewrite(store, name, None, change)
-    found = problems(store)
+    found = problems(store, deep=name == "embedding" or name.endswith("_sha256"))
     assert any(re.search(word, problem.what) for problem in found), found
 
 
-@pytest.mark.parametrize("edit", ["kind", "fingerprint", "metadata", "num_rows", "space", "chunks", "digest", "order"])
+@pytest.mark.parametrize(
+    "edit", ["kind", "fingerprint", "metadata", "num_rows", "space", "chunks", "crc32c", "digest", "order"]
+)
 def test_an_edit_of_the_metadata_is_found(store: Path, edit: str) -> None:
     path = store / "zarr.json"
     document = json.loads(path.read_text())
@@ -174,6 +179,8 @@ def test_an_edit_of_the_metadata_is_found(store: Path, edit: str) -> None:
         told["num_rows"] += 2
     elif edit == "chunks":
         told["chunks"]["clip"][3] = "0" * 64
+    elif edit == "crc32c":
+        told["crc32c"]["clip"][0] = "0" * 8
     text = root_text(told) if edit != "order" else json.dumps(document)
     path.write_text(text + (" " if edit == "space" else ""))
     assert "zarr.json" in {problem.chunk for problem in problems(store)}
@@ -267,7 +274,7 @@ def test_a_forged_and_signed_root_document_is_refused_or_found(sound: Path, data
         return  # it cannot even be signed
     files = Forged(sound, content)
     same = type(before) is type(place[step]) and before == place[step]
-    problems = verify(files)
+    problems = verify(files, deep=True)
     try:
         store = Store(files)
         store.digest()
@@ -310,3 +317,33 @@ class Forged(Folder):
     def path(self, relative: str) -> Path:
         """Return where a file is."""
         return self.other if relative == "zarr.json" else super().path(relative)
+
+
+def test_a_store_of_version_1_is_verified_by_its_digests(store: Path) -> None:
+    document = json.loads((store / "zarr.json").read_text())["attributes"]["teachonce"]
+    del document["crc32c"], document["digest"]
+    document["format_version"] = 1
+    document["digest"] = digest(document)
+    (store / "zarr.json").write_text(root_text(document))
+    assert problems(store) == []
+    one, other = store / "clip/c.0.0.0.0.0", store / "clip/c.1.0.0.0.0"
+    content = one.read_bytes()
+    one.unlink()
+    one.write_bytes(other.read_bytes())
+    assert {problem.videos for problem in problems(store)} == {("video0000",)}
+    one.unlink()
+    one.write_bytes(content)
+    assert open_store(store, {}).read("clip", [0]).shape == (1, 4, 96, 64, 3)
+
+
+def test_verify_finds_every_flipped_bit_of_a_targets_chunk_without_a_digest(store: Path) -> None:
+    """The crc32c alone must do: flip each bit of one small chunk file."""
+    path = store / "embedding/c/0/0"
+    content = path.read_bytes()
+    path.chmod(0o644)
+    for at in range(0, 8 * len(content), 7):
+        changed = bytearray(content)
+        changed[at // 8] ^= 1 << at % 8
+        path.write_bytes(changed)
+        (problem,) = problems(store)
+        assert problem.chunk == "embedding/c/0/0"
