@@ -1,29 +1,40 @@
-"""Several seeds, paired: teacher, student with and without the cached targets, and every baseline.
+"""Several seeds, paired: teacher, student with and without the cached targets, every baseline, and two controls.
 
 A seed draws the split by content, the adaptation of the teacher and the training of the student; within a seed the two
 students differ in nothing but the losses that read targets. With ``--fractions`` the scores of some training contents
-are hidden from teacher, students and baselines alike, while their videos and targets stay.
+are hidden from teacher, students and baselines alike, while their videos and targets stay. ``--controls`` adds a
+student whose targets are another video's, and one of a teacher whose trunk has its first values.
 
     python -m benchmarks.seeds --seeds 1 2 3
-    python -m benchmarks.seeds --seeds 1 2 3 --fractions 0.1 0.2 0.5 1.0
+    python -m benchmarks.seeds --seeds 1 2 3 --fractions 0.1x10 0.2 0.5 1.0    # ten seeds at 0.1
+    python -m benchmarks.seeds --seeds 1 2 3 --controls
 
 It needs what ``dvc repro render`` leaves. Written: ``results/seeds/table.csv``, one row per fraction, seed and
-predictor; ``results/seeds/summary.md``.
+predictor; ``results/seeds/summary.md``; with several fractions also ``results/few_labels/curve.csv``, which the report
+draws. What was finished with the same settings and data is kept; the rest is computed.
 """
 
 import argparse
 import csv
+import json
 import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from benchmarks.controls import save_first_values, shuffle_targets
+from cache import open_store
 from cache.errors import CacheError
 from pipeline.adaptation import adapt
 from pipeline.aligned import DataPaths
+from pipeline.digests import file_digest
 from pipeline.evaluation import evaluate
 from pipeline.extraction import Plan, extract
 from pipeline.manifest import DATA_ROOT, Label, read_labels, write_labels
@@ -35,47 +46,101 @@ from pipeline.training import distil
 from stages import run_stage
 
 ALONE = "student_alone"
+SHUFFLED, FIRST_VALUES = "shuffled_targets", "first_values_teacher"
+"""Predictors of the controls: students, and the teacher of the second."""
 LABEL_SIDE = {"mos", "group"}
 """What a loss may read without a teacher."""
 RESULTS = Path("results/seeds")
+CURVE = Path("results/few_labels/curve.csv")
 COLUMNS = ("fraction", "seed", "predictor", "srcc", "srcc_low", "srcc_high", "krcc", "plcc_logistic4", "rmse_logistic4")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run: a fraction of the labels, a seed, and whether the controls are run instead of the students."""
+
+    fraction: float
+    seed: int
+    controls: bool = False
+
+    def done_in(self, rows: Sequence[Row]) -> bool:
+        """Whether the rows hold its result."""
+        wanted = {FIRST_VALUES} if self.controls else {ALONE}
+        found = {row["predictor"] for row in rows if (row["fraction"], row["seed"]) == (self.fraction, self.seed)}
+        return wanted <= found
 
 
 def main() -> None:
     """Runs every combination of fraction and seed, then writes and prints the summary."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.seeds", description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--fractions", type=float, nargs="+", default=[1.0])
+    parser.add_argument(
+        "--fractions", nargs="+", default=["1.0"], help="0.1, or 0.1x10 for ten seeds from the first on"
+    )
+    parser.add_argument("--controls", action="store_true", help="shuffled targets, and a teacher with first values")
+    parser.add_argument("--workers", type=int, default=1, help="runs at once; each has the threads of params.yaml")
     arguments = parser.parse_args()
     params = load_params()
-    rows: list[dict[str, Any]] = []
+    tasks = [task for text in arguments.fractions for task in tasks_of(text, arguments.seeds, arguments.controls)]
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for fraction in arguments.fractions:
-        for seed in arguments.seeds:
-            print(f"== labelled fraction {fraction:g}, seed {seed}", file=sys.stderr)
-            rows.extend(run(params, seed=seed, fraction=fraction))
-            write_table(RESULTS / "table.csv", rows)
+    rows = finished(params)
+    missing = [task for task in tasks if not task.done_in(rows)]
+    with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(run, params, task): task for task in missing}
+        for done in as_completed(running):
+            print(f"== finished: {running[done]}", file=sys.stderr)
+            rows = sorted([*rows, *done.result()], key=lambda row: (row["fraction"], row["seed"]))
+            write_table(RESULTS / "table.csv", COLUMNS, rows)
     text = summary(rows)
     (RESULTS / "summary.md").write_text(text, encoding="utf-8")
+    if len({row["fraction"] for row in rows}) > 1:
+        CURVE.parent.mkdir(parents=True, exist_ok=True)
+        write_table(CURVE, ("labelled_fraction", "predictor", "srcc", "srcc_low", "srcc_high"), few_label_curve(rows))
     print(text)
 
 
-def run(params: Params, *, seed: int, fraction: float) -> Iterator[dict[str, Any]]:
-    """One seed: adapt, extract, two students, evaluate.
+def tasks_of(fraction: str, seeds: Sequence[int], controls: bool) -> list[Task]:
+    """The runs of one fraction, written ``0.1`` or ``0.1x10``."""
+    share, _, count = fraction.partition("x")
+    chosen = range(seeds[0], seeds[0] + int(count)) if count else seeds
+    return [Task(float(share), seed, kind) for seed in chosen for kind in ([False, True] if controls else [False])]
+
+
+def finished(params: Params) -> list[Row]:
+    """The rows of an earlier call with the same settings and clips; none where something differs."""
+    sections = ("prepare", "adapt", "extract", "distill", "evaluate")
+    settings = {name: getattr(params, name).model_dump(mode="json") for name in sections}
+    clips = {"clips": open_store(DATA_ROOT / "clips.zarr").digest(), "labels": file_digest(DATA_ROOT / "labels.csv")}
+    text = json.dumps(settings | clips, indent=1, sort_keys=True)
+    path, table = RESULTS / "settings.json", RESULTS / "table.csv"
+    if path.exists() and table.exists() and path.read_text(encoding="utf-8") == text:
+        with table.open(encoding="utf-8", newline="") as file:
+            return [{name: _value(name, value) for name, value in row.items()} for row in csv.DictReader(file)]
+    table.unlink(missing_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return []
+
+
+def _value(name: str, text: str) -> Any:
+    return text if name == "predictor" else int(text) if name == "seed" else float(text)
+
+
+def run(params: Params, task: Task) -> list[Row]:
+    """One run: adapt, extract, students, evaluate.
 
     Args:
         params: the settings; seeds and the labelled fraction are replaced.
-        seed: of the split, the adaptation and the training.
-        fraction: share of the training contents whose scores may be used.
+        task: what is run.
 
-    Yields:
+    Returns:
         One row per predictor, with the columns ``COLUMNS``.
     """
     with tempfile.TemporaryDirectory(prefix="seeds-") as scratch:
         folder = Path(scratch)
         for name in ("videos.csv", "dataset.json"):
             (folder / name).write_bytes((DATA_ROOT / name).read_bytes())
-        labels = relabelled(read_labels(DATA_ROOT / "labels.csv"), params, seed=seed, fraction=fraction)
+        labels = relabelled(read_labels(DATA_ROOT / "labels.csv"), params, seed=task.seed, fraction=task.fraction)
         write_labels(folder / "labels.csv", labels)
         paths = DataPaths(
             videos=DATA_ROOT / "videos.csv",
@@ -84,29 +149,60 @@ def run(params: Params, *, seed: int, fraction: float) -> Iterator[dict[str, Any
             clips=DATA_ROOT / "clips.zarr",
             targets=folder / "targets.zarr",
         )
-        adapt(
-            params.adapt.model_copy(update={"seed": seed}),
-            clips=paths.clips,
-            tables=folder,
-            teacher=folder / "teacher",
-            curves=folder / "curves.csv",
-            device=params.runtime.device,
-        )
-        plan = Plan(
-            teacher=folder / "teacher", clips=paths.clips, settings=params.extract, device=params.runtime.device
-        )
-        extract(plan, paths.targets, params.runtime)
-        for name, losses in (("student", params.distill.losses), (ALONE, without_targets(params.distill.losses))):
-            settings = params.distill.model_copy(update={"seed": seed, "losses": losses})
-            student = distil(settings, paths, device=params.runtime.device, scratch=folder / name).student
-            student.save_pretrained(folder / f"{name}-model")
-            metrics = evaluate(params.evaluate, paths, folder / f"{name}-model", device=params.runtime.device).metrics
-            for predictor, values in metrics.items():
-                if predictor == "student" or name == "student":
-                    shown = name if predictor == "student" else predictor
-                    yield {"fraction": fraction, "seed": seed, "predictor": shown} | {
-                        column: values[column] for column in COLUMNS[3:]
-                    }
+        run_one = _controls if task.controls else _students
+        return [{"fraction": task.fraction, "seed": task.seed, **row} for row in run_one(params, task.seed, paths)]
+
+
+def _students(params: Params, seed: int, paths: DataPaths) -> Iterator[Row]:
+    """The student with and without targets, and everything that they are compared with."""
+    _teach(params, seed, paths)
+    losses = params.distill.losses
+    whole = _score(params, seed, paths, losses)
+    yield from (_row(predictor, values) for predictor, values in whole.items())
+    yield _row(ALONE, _score(params, seed, paths, without_targets(losses))["student"])
+
+
+def _controls(params: Params, seed: int, paths: DataPaths) -> Iterator[Row]:
+    """A student whose targets are another video's, and one whose teacher began with its first values."""
+    _teach(params, seed, paths)
+    shuffled = replace(paths, targets=paths.targets.with_name("shuffled.zarr"))
+    shuffle_targets(paths.targets, shuffled.targets, seed=seed)
+    yield _row(SHUFFLED, _score(params, seed, shuffled, params.distill.losses)["student"])
+    folder = save_first_values(params.adapt, paths.targets.with_name("first-values"))
+    beginner = params.model_copy(update={"adapt": params.adapt.model_copy(update={"checkpoint": str(folder)})})
+    other = replace(paths, targets=paths.targets.with_name("first-values.zarr"))
+    _teach(beginner, seed, other)
+    metrics = _score(params, seed, other, params.distill.losses)
+    yield _row("first_values_student", metrics["student"])
+    yield _row(FIRST_VALUES, metrics["teacher"])
+
+
+def _teach(params: Params, seed: int, paths: DataPaths) -> None:
+    """Adapts the teacher and caches its targets."""
+    folder = paths.targets.parent
+    adapt(
+        params.adapt.model_copy(update={"seed": seed}),
+        clips=paths.clips,
+        tables=folder,
+        teacher=folder / "teacher",
+        curves=folder / "curves.csv",
+        device=params.runtime.device,
+    )
+    plan = Plan(teacher=folder / "teacher", clips=paths.clips, settings=params.extract, device=params.runtime.device)
+    extract(plan, paths.targets, params.runtime)
+
+
+def _score(params: Params, seed: int, paths: DataPaths, losses: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Trains a student and scores the test split: predictor → metric → value."""
+    settings = params.distill.model_copy(update={"seed": seed, "losses": losses})
+    with tempfile.TemporaryDirectory(dir=paths.targets.parent) as scratch:
+        device, model = params.runtime.device, Path(scratch) / "model"
+        distil(settings, paths, device=device, scratch=Path(scratch) / "state").student.save_pretrained(model)
+        return evaluate(params.evaluate, paths, model, device=device).metrics
+
+
+def _row(predictor: str, values: dict[str, float]) -> Row:
+    return {"predictor": predictor} | {column: values[column] for column in COLUMNS[3:]}
 
 
 def relabelled(labels: Sequence[Label], params: Params, *, seed: int, fraction: float) -> list[Label]:
@@ -130,15 +226,28 @@ def without_targets(losses: dict[str, float]) -> dict[str, float]:
     return {name: weight for name, weight in losses.items() if set(find("losses", name).NEEDS) <= LABEL_SIDE}
 
 
-def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Writes what there is so far, so that a run that is stopped leaves its finished seeds."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def summary(rows: Sequence[dict[str, Any]]) -> str:
+def few_label_curve(rows: Sequence[Row]) -> list[Row]:
+    """Mean test SRCC over seeds with its 95 % interval, per fraction and predictor."""
+    shown = ("teacher", "student", ALONE, "baseline", "hand_features")
+    table = []
+    for fraction in sorted({row["fraction"] for row in rows}):
+        for predictor in shown:
+            values = [row["srcc"] for row in rows if (row["fraction"], row["predictor"]) == (fraction, predictor)]
+            mean = paired_difference(values, np.zeros(len(values)).tolist())
+            ends = {"srcc": mean.value, "srcc_low": mean.low, "srcc_high": mean.high}
+            table.append({"labelled_fraction": fraction, "predictor": predictor, **ends})
+    return table
+
+
+def summary(rows: Sequence[Row]) -> str:
     """A Markdown table per fraction: mean SRCC over seeds, each seed's, and what the cached targets add, paired."""
     lines: list[str] = []
     for fraction in dict.fromkeys(row["fraction"] for row in rows):
@@ -154,14 +263,25 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
             ]
             each = ", ".join(f"{value:.3f}" for value in values)
             lines.append(f"| {predictor} | {statistics.mean(values):.3f} | {each} | {', '.join(bounds)} |")
-        gain = paired_difference(by_predictor["student"], by_predictor[ALONE])
-        lines += [
-            "",
-            f"Student with targets minus student alone, paired over seeds: {gain.value:+.3f} "
-            f"(95 % interval {gain.low:+.3f} to {gain.high:+.3f})",
-            "",
-        ]
+        lines += ["", *_differences(of_fraction), ""]
     return "\n".join(lines)
+
+
+def _differences(rows: Sequence[Row]) -> Iterator[str]:
+    """What is compared within a seed, over the seeds that have both."""
+    pairs = {
+        "Student with targets minus student alone": ("student", ALONE),
+        "Student with shuffled targets minus student alone": (SHUFFLED, ALONE),
+        "Student of the teacher with first values minus student": ("first_values_student", "student"),
+        "Teacher with first values minus teacher": (FIRST_VALUES, "teacher"),
+    }
+    found = {(row["seed"], row["predictor"]): row["srcc"] for row in rows}
+    for title, (one, other) in pairs.items():
+        seeds = [seed for seed, predictor in found if predictor == one and (seed, other) in found]
+        if seeds:
+            gain = paired_difference([found[seed, one] for seed in seeds], [found[seed, other] for seed in seeds])
+            interval = f"95 % interval {gain.low:+.3f} to {gain.high:+.3f}, {len(seeds)} seeds"
+            yield f"- {title}, paired over seeds: {gain.value:+.3f} ({interval})"
 
 
 if __name__ == "__main__":

@@ -110,8 +110,12 @@ def adapt(
     }
 
 
-def initial_teacher(settings: AdaptSettings) -> InternVideo2:
+def initial_teacher(settings: AdaptSettings, *, from_nothing: bool = False) -> InternVideo2:
     """The teacher before adaptation: from the checkpoint, the weights shipped with it, or initial values.
+
+    Args:
+        settings: the section ``adapt``.
+        from_nothing: initial values, whatever checkpoint there is.
 
     Raises:
         AdaptationError: ``epochs`` is 0 and there is no checkpoint to pass through.
@@ -119,8 +123,8 @@ def initial_teacher(settings: AdaptSettings) -> InternVideo2:
     module = registry.find("teachers", settings.teacher)
     config: InternVideo2Config = module.config()
     source = Path(settings.checkpoint) if settings.checkpoint else SHIPPED / settings.teacher
-    if not settings.checkpoint and not (source / "model.safetensors").is_file():
-        if not settings.epochs:
+    if from_nothing or not (settings.checkpoint or (source / "model.safetensors").is_file()):
+        if not (settings.epochs or from_nothing):
             raise AdaptationError(
                 "adapt.epochs is 0, which passes a checkpoint through, but adapt.checkpoint is null and "
                 f"{settings.teacher} ships no weights; name a checkpoint, or train with epochs > 0"

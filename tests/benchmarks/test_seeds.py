@@ -60,10 +60,53 @@ def test_one_seed_gives_every_predictor_and_a_paired_summary(
         (tmp_path / f"data/videos/{name}.mp4").write_bytes(bytes(100))
     (tmp_path / "data/raw").mkdir()
     write_clips(tmp_path / "data/clips.zarr", names(24), views=params.render.views_per_video)
-    rows = list(seeds.run(params, seed=1, fraction=1.0))
-    assert {"student", "student_alone", "teacher", "crf_codec", "baseline"} <= {row["predictor"] for row in rows}
-    assert len({row["predictor"] for row in rows}) == len(rows)
+    rows = seeds.run(params, seeds.Task(1.0, 1))
+    rows += seeds.run(params, seeds.Task(1.0, 1, controls=True))
+    predictors = {row["predictor"] for row in rows}
+    assert {"student", "student_alone", "teacher", "crf_codec", "baseline"} <= predictors
+    assert {"shuffled_targets", "first_values_teacher", "first_values_student"} <= predictors
+    assert len(predictors) == len(rows)
+    assert seeds.Task(1.0, 1).done_in(rows)
+    assert not seeds.Task(1.0, 2).done_in(rows)
     again = [{**row, "seed": 2} for row in rows]
     text = seeds.summary([*rows, *again])
-    assert "paired over seeds" in text
     assert "| student_alone |" in text
+    for title in (
+        "Student with targets minus",
+        "Student with shuffled targets minus",
+        "Teacher with first values minus",
+    ):
+        assert title in text
+    assert "2 seeds" in text
+
+    seeds.RESULTS.mkdir(parents=True)
+    assert seeds.finished(params) == []
+    seeds.write_table(seeds.RESULTS / "table.csv", seeds.COLUMNS, rows)
+    kept = seeds.finished(params)
+    assert [(row["fraction"], row["seed"], row["predictor"]) for row in kept] == [
+        (row["fraction"], row["seed"], row["predictor"]) for row in rows
+    ]
+    other = params.model_copy(update={"distill": params.distill.model_copy(update={"epochs": 2})})
+    assert seeds.finished(other) == []
+
+
+def test_the_curve_has_a_mean_and_an_interval_per_fraction() -> None:
+    rows = [
+        {"fraction": fraction, "seed": seed, "predictor": predictor, "srcc": srcc}
+        for fraction, seed, srcc in ((0.1, 1, 0.5), (0.1, 2, 0.7), (1.0, 1, 0.8), (1.0, 2, 0.8))
+        for predictor in ("teacher", "student", "student_alone", "baseline", "hand_features")
+    ]
+    curve = seeds.few_label_curve(rows)
+    assert len(curve) == 10
+    assert curve[0]["srcc"] == pytest.approx(0.6)
+    # Two values 0.1 from their mean: t(0.975, 1) · 0.1 √2 / √2.
+    assert curve[0]["srcc"] - curve[0]["srcc_low"] == pytest.approx(12.706 * 0.1, rel=1e-3)
+    assert curve[-1]["srcc_high"] == pytest.approx(0.8)
+
+
+def test_a_fraction_may_ask_for_more_seeds() -> None:
+    assert [task.seed for task in seeds.tasks_of("0.1x4", [2, 3], controls=False)] == [2, 3, 4, 5]
+    assert [(task.fraction, task.seed, task.controls) for task in seeds.tasks_of("0.5", [2], controls=True)] == [
+        (0.5, 2, False),
+        (0.5, 2, True),
+    ]
