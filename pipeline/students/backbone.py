@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from pydantic import Field
 from torch import Tensor, nn
 from transformers import AutoBackbone, AutoModel, PreTrainedModel
@@ -130,7 +131,7 @@ def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, in
     try:
         backbone = _bare(settings, clip_shape[1])
         channels = _channels(backbone, clip_shape[1])
-    except (ValueError, TypeError, ImportError, RuntimeError) as error:
+    except (ValueError, TypeError, ImportError, RuntimeError, StrictDataclassError) as error:
         raise BackboneError(
             f"transformers cannot look at frames of {clip_shape[1]} px with {settings.architecture!r} and "
             f"{settings.config}: {error}; change distill.options.backbone.config, or take another architecture"
