@@ -1,0 +1,231 @@
+"""A trained student meets another data set: left as it is, tuned by style prompts alone, or tuned as a whole.
+
+    python -m benchmarks.style_prompt
+    python -m benchmarks.style_prompt --seeds 1 2 3 4 5 --contents 96 --student models/student
+
+It needs what ``dvc repro extract`` leaves: on that ``qmamba`` is trained, unless ``--student`` names one. Then
+a second embedded data set is made: another seed, two codecs, families of content that the first lacks; its targets
+come from the same teacher, which is not adapted again. Each seed draws another split of the second set by content and
+other first values of the prompts, and is paired over the ways. Each way's rate was chosen on the validation split of a
+seed of its own (0). Kept in ``.teachonce/style_prompt``; written: ``results/style_prompt/table.csv``, ``summary.md``.
+"""
+
+import argparse
+import csv
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.seeds import relabelled
+from cache.errors import CacheError
+from pipeline.aligned import AlignedData, DataPaths
+from pipeline.datasets import embedded
+from pipeline.extraction import Plan, extract
+from pipeline.manifest import DATA_ROOT, read_labels, write_labels, write_scales, write_videos
+from pipeline.metrics import bootstrap_srcc, paired_difference
+from pipeline.params import DistillSettings, Params, load_params
+from pipeline.prediction import predict_videos
+from pipeline.preparation import prepare
+from pipeline.rendering import render, view_policies
+from pipeline.students import StudentModel, load_student
+from pipeline.synthesis.sources import FAMILIES
+from pipeline.training import distil
+from stages import run_stage
+
+STUDENT = "qmamba"
+SCRATCH = Path(".teachonce/style_prompt")
+RESULTS = Path("results/style_prompt")
+TEACHER = Path("models/teacher")
+COLUMNS = ("seed", "way", "srcc", "srcc_low", "srcc_high", "val_srcc", "trained", "share", "seconds")
+SECOND_SEED = 4077
+SECOND_CODECS = ("hevc", "av1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How the trained student is fitted to the second set.
+
+    Attributes:
+        options: added to the student's own.
+        learning_rate: of the tuning.
+    """
+
+    options: dict[str, Any]
+    learning_rate: float
+
+
+NONE = "none"
+WAYS = {
+    "style_prompt": Way(options={"num_prompts": 8, "tune": "style_prompt"}, learning_rate=5e-3),
+    "full": Way(options={}, learning_rate=5e-4),
+}
+
+
+def main() -> None:
+    """Makes what is not there yet, tunes for every seed, then writes and prints the summary."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.style_prompt", description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--contents", type=int, default=72, help="of the second set")
+    parser.add_argument("--epochs", type=int, default=12, help="of a tuning")
+    parser.add_argument("--student", type=Path, help="a trained qmamba to begin with")
+    arguments = parser.parse_args()
+    params = load_params()
+    trained = arguments.student or train(params.distill, DataPaths(), SCRATCH)
+    second = second_set(params, SCRATCH / "data", contents=arguments.contents)
+    rows: list[dict[str, Any]] = []
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for seed in arguments.seeds:
+        print(f"== seed {seed}", file=sys.stderr)
+        rows.extend(run(params, trained, second, seed=seed, epochs=arguments.epochs))
+        write_table(RESULTS / "table.csv", rows)
+    text = summary(rows)
+    (RESULTS / "summary.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def train(settings: DistillSettings, paths: DataPaths, folder: Path) -> Path:
+    """Trains the student on the first data set, by ``params.yaml``; returns its folder."""
+    result = distil(
+        settings.model_copy(update={"student": STUDENT, "initial": None}), paths, scratch=folder / "distill"
+    )
+    result.student.save_pretrained(folder / "student")
+    return folder / "student"
+
+
+def second_set(params: Params, data: Path, *, contents: int, **options: Any) -> DataPaths:
+    """Makes the second data set with its clips and targets.
+
+    Args:
+        params: views, teacher and targets are as in the first set.
+        data: a folder for all of it; what is there already is used again.
+        contents: how many sources.
+        options: further settings of the data set ``embedded``.
+    """
+    used = params.prepare.options.get("embedded", {}).get("families") or embedded.Settings.parse({}, "").families
+    chosen = {
+        "contents": contents,
+        "seed": SECOND_SEED,
+        "codecs": list(SECOND_CODECS),
+        "families": [family for family in FAMILIES if family not in used],
+    } | options
+    settings = params.prepare.model_copy(update={"dataset": "embedded", "options": {"embedded": chosen}})
+    tables = prepare(settings, data, workers=params.runtime.workers)
+    paths = paths_in(data)
+    write_videos(paths.videos, tables.videos)
+    write_labels(paths.labels, tables.labels)
+    write_scales(paths.scales, tables.scales)
+    policies = view_policies(params.render, params.adapt.teacher)
+    render(params.render, policies, tables.videos, data_root=data, store=paths.clips, runtime=params.runtime)
+    plan = Plan(teacher=TEACHER, clips=paths.clips, settings=params.extract, device=params.runtime.device)
+    extract(plan, paths.targets, params.runtime)
+    return paths
+
+
+def paths_in(data: Path) -> DataPaths:
+    """The inputs of a run in another folder than ``data``."""
+    return DataPaths(**{name: data / path.relative_to(DATA_ROOT) for name, path in vars(DataPaths()).items()})
+
+
+def run(params: Params, trained: Path, second: DataPaths, *, seed: int, epochs: int) -> Iterator[dict[str, Any]]:
+    """One seed: every way on one split.
+
+    Args:
+        params: what the tuning takes over: losses, batch size and the rest of ``distill``.
+        trained: folder of the trained student.
+        second: the second data set.
+        seed: of the split and of the training.
+        epochs: of a tuning.
+
+    Yields:
+        One row per way, with the columns ``COLUMNS``.
+    """
+    scratch = second.labels.parent / f"seed-{seed}"
+    scratch.mkdir(exist_ok=True)
+    write_labels(scratch / "labels.csv", relabelled(read_labels(second.labels), params, seed=seed, fraction=1.0))
+    paths = replace(second, labels=scratch / "labels.csv")
+    data = AlignedData(paths, params.distill.view_set)
+    base, resamples = load_student(trained), params.evaluate.bootstrap
+    yield _row(base, data, seed=seed, way=NONE, trained=0, seconds=0.0, resamples=resamples)
+    own: dict[str, Any] = base.config.options or {}
+    for name, way in WAYS.items():
+        settings = params.distill.model_copy(
+            update={
+                "student": STUDENT,
+                "options": {STUDENT: own | way.options},
+                "initial": str(trained),
+                "epochs": epochs,
+                "learning_rate": way.learning_rate,
+                "seed": seed,
+            }
+        )
+        start = time.perf_counter()
+        student = distil(settings, paths, device=params.runtime.device, scratch=scratch).student
+        seconds = time.perf_counter() - start
+        num_trained = sum(value.numel() for value in student.parameters() if value.requires_grad)
+        yield _row(student, data, seed=seed, way=name, trained=num_trained, seconds=seconds, resamples=resamples)
+
+
+def _row(
+    student: StudentModel, data: AlignedData, *, seed: int, way: str, trained: int, seconds: float, resamples: int
+) -> dict[str, Any]:
+    scores = {}
+    for split in ("val", "test"):
+        entries = data.split(split, labelled=True)
+        predicted = predict_videos(student, data, entries, description=f"style_prompt: {way}, {split}")
+        mos = np.array([entry.label.mos for entry in entries], dtype=np.float64)
+        contents = [entry.label.content for entry in entries]
+        scores[split] = bootstrap_srcc(predicted, mos, contents, num_resamples=resamples, seed=seed)
+    test = scores["test"]
+    return {
+        "seed": seed,
+        "way": way,
+        "srcc": test.value,
+        "srcc_low": test.low,
+        "srcc_high": test.high,
+        "val_srcc": scores["val"].value,
+        "trained": trained,
+        "share": trained / student.num_parameters(),
+        "seconds": round(seconds, 1),
+    }
+
+
+def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes what there is so far, so that a run that is stopped leaves its finished seeds."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> str:
+    """A Markdown table of the ways, and what prompts are worth against the others, paired over seeds."""
+    by_way = {way: [row for row in rows if row["way"] == way] for way in dict.fromkeys(row["way"] for row in rows)}
+    lines = [
+        "| way | test SRCC, mean | per seed (95 % interval over contents) | parameters trained | seconds |",
+        "|---|---|---|---|---|",
+    ]
+    for way, found in by_way.items():
+        each = ", ".join(f"{row['srcc']:.3f} ({row['srcc_low']:.2f}–{row['srcc_high']:.2f})" for row in found)
+        mean, seconds = (statistics.mean(row[name] for row in found) for name in ("srcc", "seconds"))
+        lines.append(
+            f"| {way} | {mean:.3f} | {each} | {found[0]['trained']:,} ({found[0]['share']:.1%}) | {seconds:.0f} |"
+        )
+    srcc = {way: [row["srcc"] for row in found] for way, found in by_way.items()}
+    lines.append("")
+    for first, second in (("style_prompt", NONE), ("full", NONE), ("style_prompt", "full")):
+        gain = paired_difference(srcc[first], srcc[second])
+        lines.append(
+            f"{first} minus {second}, paired over {len(srcc[first])} seeds: {gain.value:+.3f} "
+            f"(95 % interval {gain.low:+.3f} to {gain.high:+.3f})"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    run_stage(main, CacheError)
