@@ -2,6 +2,7 @@
 
 import csv
 import io
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,7 @@ def _read_mat5(path: Path, variables: Sequence[str]) -> dict[str, Any]:
 
     try:
         found = loadmat(path, variable_names=list(variables), squeeze_me=False, chars_as_strings=True)
-    except (MatReadError, ValueError, TypeError, EOFError, OSError) as error:
+    except (MatReadError, ValueError, TypeError, LookupError, EOFError, OSError, MemoryError, zlib.error) as error:
         raise DatasetError(f"{path} is a damaged MATLAB file: {error}; download it again") from None
     _check_variables(path, variables, [name for name in found if not name.startswith("__")])
     return {name: _plain(path, name, found[name]) for name in variables}
@@ -163,17 +164,31 @@ def _read_hdf5(path: Path, variables: Sequence[str]) -> dict[str, Any]:
     try:
         with h5py.File(path, "r") as file:
             _check_variables(path, variables, [name for name in file if not name.startswith("#")])
-            return {name: _from_hdf5(file, file[name]) for name in variables}
-    except (OSError, KeyError, ValueError) as error:
+            return {name: _from_hdf5(path, file, _dataset(path, file, name)) for name in variables}
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         raise DatasetError(f"{path} is a damaged MATLAB 7.3 file: {error}; download it again") from None
 
 
-def _from_hdf5(file: Any, dataset: Any) -> Any:
+def _dataset(path: Path, file: Any, name: Any) -> Any:
+    """An array of this very file; what it claims to hold was seen to be small before any of it is read."""
+    import h5py
+
+    if isinstance(name, str) and not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise DatasetError(f"{path}: {name} is a link to elsewhere; export the table again")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
+        raise DatasetError(f"{path}: {name} is no array of this file; export the table again")
+    if dataset.size is None or dataset.size * dataset.dtype.itemsize > _LARGEST_TABLE_BYTES:
+        raise DatasetError(f"{path}: {name} claims {dataset.size} values of {dataset.dtype}; download it again")
+    return dataset
+
+
+def _from_hdf5(path: Path, file: Any, dataset: Any) -> Any:
     import h5py
 
     if h5py.check_ref_dtype(dataset.dtype) is not None:
         # HDF5 has MATLAB's axes in reverse; each cell refers to an array of UTF-16 units.
-        return [_characters(file[reference][()]) for reference in dataset[()].T.ravel(order="F")]
+        return [_characters(_dataset(path, file, reference)[()]) for reference in dataset[()].T.ravel(order="F")]
     if dataset.dtype.kind == "u" and dataset.dtype.itemsize == 2:
         return [_characters(row) for row in np.atleast_2d(dataset[()].T)]
     return dataset[()].T.astype(np.float64)

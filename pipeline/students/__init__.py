@@ -263,6 +263,20 @@ def _trained_values(folder: Path, name: str) -> dict[str, Tensor]:
     return {key.removeprefix(_PREFIX): value for key, value in weights.items()}
 
 
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    SafetensorError,
+)
+"""What transformers raises at a folder that is damaged; each leaves it unread."""
+
+
 def load_student(path: Path | str) -> StudentModel:
     """Loads a trained student, in evaluation mode.
 
@@ -273,9 +287,9 @@ def load_student(path: Path | str) -> StudentModel:
         StudentError: the folder has no student, or its weights are not exactly the network's.
     """
     try:
-        model, info = StudentModel.from_pretrained(str(path), output_loading_info=True)
-    except (OSError, ValueError) as error:
-        raise StudentError(f"cannot load a student from {path}: {error}") from None
+        model, info = StudentModel.from_pretrained(str(path), output_loading_info=True, use_safetensors=True)
+    except _UNREADABLE as error:
+        raise StudentError(f"cannot load a student from {path}: {error!s:.2000}") from None
     wrong = {key: sorted(map(str, info[key])) for key in ("missing_keys", "unexpected_keys", "mismatched_keys")}
     if any(wrong.values()):
         raise StudentError(f"the weights in {path} are not those of its network: {wrong}; train it again")
