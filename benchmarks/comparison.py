@@ -1,0 +1,239 @@
+"""Every student on one cache: what the cached targets give each of them, and what each of them costs.
+
+    dvc repro benchmarks/dvc.yaml                     # all students, then the table; trains only what has changed
+    python -m benchmarks.comparison student qmamba    # one of them
+    python -m benchmarks.comparison table
+
+A student is trained twice per seed, with the cached targets and on the scores alone, equally many steps, from the same
+first values. It needs what ``dvc repro extract`` leaves, and runs no teacher. Which students, with which settings:
+``benchmarks/students.yaml``. Written: ``results/comparison/<student>.csv``, one row per seed and variant;
+``results/comparison/table.csv`` and ``table.md``.
+"""
+
+import argparse
+import csv
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from benchmarks.seeds import without_targets, write_table
+from cache.errors import CacheError
+from pipeline.aligned import AlignedData, DataPaths
+from pipeline.evaluation import evaluate
+from pipeline.manifest import DATA_ROOT
+from pipeline.metrics import paired_difference
+from pipeline.params import DistillSettings, Params, load_params
+from pipeline.registry import find
+from pipeline.students import StudentModel, create_student
+from pipeline.training import distil
+from stages import run_stage
+
+RESULTS = Path("results/comparison")
+PLAN = Path(__file__).with_name("students.yaml")
+WITH, ALONE = "with targets", "alone"
+COLUMNS = (
+    *("student", "seed", "variant", "srcc", "srcc_low", "srcc_high", "plcc"),
+    *("parameters", "flops", "milliseconds", "training_seconds"),
+)
+TABLE = (
+    *("predictor", "kind", "seeds", "srcc", "srcc_low", "srcc_high", "plcc", "gain", "gain_low", "gain_high"),
+    *("parameters", "mflops_per_clip", "ms_per_clip", "training_seconds"),
+)
+Row = dict[str, Any]
+_TIMED_CLIPS, _TIMED_ROUNDS = 8, 5
+
+
+def main() -> None:
+    """Trains one student, or joins what was measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.comparison", description=__doc__)
+    parser.add_argument("what", choices=["student", "table"])
+    parser.add_argument("name", nargs="?", help="a file of pipeline/students")
+    arguments = parser.parse_args()
+    plan = read_plan(PLAN)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    if arguments.what == "table":
+        rows = [row for name in plan["students"] for row in read_rows(RESULTS / f"{name}.csv")]
+        table = comparison_table(rows)
+        write_table(RESULTS / "table.csv", TABLE, table)
+        (RESULTS / "table.md").write_text(markdown(table), encoding="utf-8")
+        print(markdown(table))
+        return
+    if arguments.name not in plan["students"]:
+        parser.error(f"got {arguments.name!r}; {PLAN.name} names {', '.join(plan['students'])}")
+    params = load_params()
+    rows = []
+    for seed in plan["seeds"]:
+        rows += list(train_pair(params, arguments.name, plan["students"][arguments.name], seed))
+    write_table(RESULTS / f"{arguments.name}.csv", COLUMNS, rows)
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """The seeds, and each student's settings beside those of ``params.yaml``."""
+    plan: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return plan
+
+
+def settings_of(params: Params, name: str, changes: dict[str, Any], seed: int) -> DistillSettings:
+    """The section ``distill`` for one student: its name, seed and changes put in place."""
+    whole = params.distill.model_dump()
+    losses = whole["losses"] | changes.get("losses", {})
+    return DistillSettings.model_validate(whole | changes | {"student": name, "seed": seed, "losses": losses})
+
+
+def train_pair(params: Params, name: str, changes: dict[str, Any], seed: int) -> Iterator[Row]:
+    """One seed of one student, with the cached targets and without; the teacher's row of this test split beside it.
+
+    Yields:
+        Rows with the columns ``COLUMNS``.
+    """
+    paths = data_paths(DATA_ROOT)
+    settings = settings_of(params, name, changes, seed)
+    losses = possible_losses(settings, AlignedData(paths, settings.view_set))
+    for variant, weights in ((WITH, losses), (ALONE, without_targets(losses))):
+        print(f"== {name}, seed {seed}, {variant}", file=sys.stderr)
+        with tempfile.TemporaryDirectory(prefix="comparison-") as scratch:
+            start = time.perf_counter()
+            chosen = settings.model_copy(update={"losses": weights})
+            student = distil(chosen, paths, device=params.runtime.device, scratch=Path(scratch) / "state").student
+            seconds = time.perf_counter() - start
+            student.save_pretrained(Path(scratch) / "model")
+            metrics = evaluate(params.evaluate, paths, Path(scratch) / "model", device=params.runtime.device).metrics
+        cost = {
+            "parameters": student.num_parameters(),
+            "flops": student.flops(),
+            "milliseconds": milliseconds_per_clip(student),
+            "training_seconds": seconds,
+        }
+        yield {"student": name, "seed": seed, "variant": variant} | _agreement(metrics["student"]) | cost
+    yield {"student": "teacher", "seed": seed, "variant": WITH} | _agreement(metrics["teacher"])
+
+
+def data_paths(root: Path) -> DataPaths:
+    """Where the pipeline leaves clips, targets and tables."""
+    return DataPaths(
+        videos=root / "videos.csv",
+        labels=root / "labels.csv",
+        scales=root / "dataset.json",
+        clips=root / "clips.zarr",
+        targets=root / "targets.zarr",
+    )
+
+
+def possible_losses(settings: DistillSettings, data: AlignedData) -> dict[str, float]:
+    """The losses with a weight whose targets this student has something to be compared with."""
+    student = create_student(
+        settings.student,
+        settings.options.get(settings.student, {}),
+        target_dim=data.target_dim,
+        clip_shape=data.clip_shape,
+    ).eval()
+    with torch.no_grad():
+        output = student(torch.zeros(1, *data.clip_shape, dtype=torch.uint8))
+    lacking = {name for name in ("tokens", "layers") if getattr(output, name) is None}
+    return {
+        name: weight
+        for name, weight in settings.losses.items()
+        if weight > 0 and not lacking & set(find("losses", name).NEEDS)
+    }
+
+
+def milliseconds_per_clip(student: StudentModel) -> float:
+    """Median time of one clip's forward pass, in small batches, on the CPU with the threads that torch has."""
+    clips = torch.zeros(_TIMED_CLIPS, *student.config.clip_shape, dtype=torch.uint8)
+    times = []
+    with torch.inference_mode():
+        student(clips)
+        for _ in range(_TIMED_ROUNDS):
+            start = time.perf_counter()
+            student(clips)
+            times.append((time.perf_counter() - start) / _TIMED_CLIPS * 1000.0)
+    return statistics.median(times)
+
+
+def comparison_table(rows: Sequence[Row]) -> list[Row]:
+    """One row for the teacher and one per student, in the order of the rows.
+
+    The 95 % interval of a student is that of its mean over seeds; the teacher, which is the same for all of them, has
+    the interval of a bootstrap over the contents of the test split.
+    """
+    table = []
+    for name in dict.fromkeys(["teacher", *(row["student"] for row in rows)]):
+        own = [row for row in rows if row["student"] == name]
+        taught = {row["seed"]: row for row in own if row["variant"] == WITH}
+        alone = {row["seed"]: row for row in own if row["variant"] == ALONE}
+        srcc = paired_difference([row["srcc"] for row in taught.values()], [0.0] * len(taught))
+        entry: Row = {
+            "predictor": name,
+            "kind": kind(name),
+            "seeds": len(taught),
+            "srcc": srcc.value,
+            "srcc_low": srcc.low,
+            "srcc_high": srcc.high,
+            "plcc": statistics.mean(row["plcc"] for row in taught.values()),
+        }
+        if name == "teacher":
+            entry |= {end: own[0][end] for end in ("srcc_low", "srcc_high")}
+        if alone:
+            gain = paired_difference(*([of[seed]["srcc"] for seed in taught] for of in (taught, alone)))
+            entry |= {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
+            entry |= {
+                "parameters": int(own[0]["parameters"]),
+                "mflops_per_clip": own[0]["flops"] / 1e6,
+                "ms_per_clip": statistics.median(row["milliseconds"] for row in own),
+                "training_seconds": statistics.median(row["training_seconds"] for row in taught.values()),
+            }
+        table.append(entry)
+    return table
+
+
+def kind(name: str) -> str:
+    """In InternVQA's terms: the teacher, a student of its own architecture, or one of another."""
+    return {"teacher": "teacher", "internvideo2": "homologous"}.get(name, "heterogeneous")
+
+
+def markdown(table: Sequence[Row]) -> str:
+    """The table as the README shows it."""
+    head = ["predictor", "kind", "test SRCC [95 %]", "PLCC", "gain over alone [95 %]", "parameters", "MFLOPs per clip"]
+    head += ["ms per clip", "training"]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for row in table:
+        cells = [row["predictor"], row["kind"], _interval(row, "srcc", ".3f"), f"{row['plcc']:.3f}"]
+        if "gain" in row:
+            cells += [
+                _interval(row, "gain", "+.3f"),
+                f"{row['parameters'] / 1e6:.2f} M",
+                f"{row['mflops_per_clip']:.0f}",
+            ]
+            cells += [f"{row['ms_per_clip']:.1f}", f"{row['training_seconds']:.0f} s"]
+        else:
+            cells += [""] * 5
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def read_rows(path: Path) -> list[Row]:
+    """What ``student`` wrote, numbers as numbers."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: value if name in ("student", "variant") else float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _agreement(values: dict[str, float]) -> Row:
+    return {name: values[name] for name in ("srcc", "srcc_low", "srcc_high")} | {"plcc": values["plcc_logistic4"]}
+
+
+def _interval(row: Row, name: str, form: str) -> str:
+    return f"{row[name]:{form}} [{row[f'{name}_low']:{form}}, {row[f'{name}_high']:{form}}]"
+
+
+if __name__ == "__main__":
+    run_stage(main, CacheError)
