@@ -6,18 +6,18 @@ projected; frames are averaged, after a temporal transformer if asked. Weights c
 (``pretrained``), else they are random; standard error says which.
 
 Ref: VSFA (Li, Jiang, Jiang, ACM MM 2019) for a pre-trained image network per frame with mean and deviation pooling.
-Ours: pooling every stage, the mean over frames in place of a recurrent network, the small sizes, and the first values
-of a backbone that begins from nothing (``stem``, ``linear_init``).
+Ours: pooling every stage, the mean over frames in place of a recurrent network, the small sizes, and what a backbone
+that begins from nothing gets: a spectral stem in place of a patch embedding, and livelier first values.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
-from transformers import AutoBackbone, AutoModel, PreTrainedModel
+from transformers import AutoBackbone, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING
 
@@ -25,6 +25,7 @@ from pipeline.errors import PipelineError, nearest
 from pipeline.losses import StudentOutput
 from pipeline.models.framewise import (
     FrameHead,
+    SpectralStem,
     frames_as_batch,
     init_by_fan_in,
     init_dct_of_frames,
@@ -35,14 +36,14 @@ from pipeline.models.pretrained import read_config, say_random, take_pretrained
 from pipeline.params import Count, Section
 
 SMALL: dict[str, dict[str, Any]] = {
-    "convnextv2": {"hidden_sizes": [24, 48, 96, 128], "depths": [1, 1, 2, 1]},
+    "convnextv2": {"hidden_sizes": [40, 80, 128, 160], "depths": [2, 2, 2, 1], "patch_size": 7},
     "resnet": {"embedding_size": 24, "hidden_sizes": [24, 48, 96, 128], "depths": [1, 1, 1, 1], "layer_type": "basic"},
     "mobilenet_v2": {"depth_multiplier": 0.35},
 }
 """Sizes of ours for a default run on a CPU; other architectures begin with transformers' own sizes."""
 MOST_MAPS = 4
 _NOT_SIZES = {"architectures", "model_type", "dtype", "transformers_version", "id2label", "label2id"}
-_MAP_NDIM = 4
+_MAP_NDIM, _RGB = 4, 3
 _WHERE = "distill.options.backbone.pretrained"
 
 
@@ -59,24 +60,41 @@ class Settings(Section):
     """Its sizes, by transformers' names; null takes ours for a small default where there are some."""
     pretrained: str | None = None
     """A folder written by ``save_pretrained``, or a name on the Hugging Face hub; null begins from nothing."""
-    width: Count = 128
+    width: Annotated[int, Field(ge=32, multiple_of=32)] = 128
     """Of the embedding."""
     temporal_depth: Annotated[int, Field(ge=0)] = 0
     """Blocks of the transformer over frames; 0 is their mean."""
     frame_stride: Count = 2
     """Every how manieth frame of a clip is looked at."""
-    stem: Literal["dct", "own"] = "dct"
-    """First values of a patch stem that begins from nothing; a stem of another form keeps its own."""
+    stem: Literal["spectral", "dct", "own"] | None = None
+    """``spectral`` puts cosine spectra and their log power in place of a patch embedding; ``dct`` gives that one a
+    cosine basis as first values. Null: ``spectral`` where a backbone that begins from nothing has a patch embedding,
+    else its ``own``."""
+    stem_channels: Count = 96
+    """Filters of the spectral stem, at most as many as a patch has frequencies."""
     linear_init: Literal["fan_in", "own"] = "fan_in"
     """First values of layers that begin from nothing: a deviation of 1/√inputs, or the architecture's own."""
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.pretrained is not None and self.stem not in (None, "own"):
+            raise ValueError(f"stem {self.stem!r} would not use the first layer of 'pretrained'; set it to 'own'")
+        return self
+
 
 class Network(nn.Module):
-    """A backbone over frames, pooling, and a head."""
+    """A backbone over frames, pooling, and a head.
 
-    def __init__(self, backbone: PreTrainedModel, channels: Sequence[int], settings: Settings) -> None:
+    Args:
+        stem: what stands before the backbone.
+        backbone: of transformers.
+        channels: of each of its maps.
+        settings: see `Settings`.
+    """
+
+    def __init__(self, stem: nn.Module, backbone: PreTrainedModel, channels: Sequence[int], settings: Settings) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.stem, self.backbone = stem, backbone
         self.frame_stride = settings.frame_stride
         self.project = nn.ModuleList(
             nn.Sequential(nn.LayerNorm(2 * number), nn.Linear(2 * number, settings.width)) for number in channels
@@ -86,7 +104,7 @@ class Network(nn.Module):
     def forward(self, pixels: Tensor) -> StudentOutput:
         """Scores normalised pixels, float ``b c t h w``; ``layers`` are the pooled maps, shallow first."""
         frames, num_frames = frames_as_batch(pixels, self.frame_stride)
-        maps = _maps(self.backbone, frames)
+        maps = _maps(self.backbone, self.stem(frames))
         pooled = [project(mean_and_deviation(each)) for project, each in zip(self.project, maps, strict=True)]
         layers = torch.stack(pooled, dim=1)
         score, embedding = self.head(layers.mean(1), num_frames)
@@ -129,14 +147,14 @@ def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, in
     if settings.config is None:
         settings = resolve(settings)
     try:
-        backbone = _bare(settings, clip_shape[1])
-        channels = _channels(backbone, clip_shape[1])
+        stem, backbone = _parts(settings, clip_shape[1])
+        channels = _channels(stem, backbone, clip_shape[1])
     except (ValueError, TypeError, ImportError, RuntimeError, StrictDataclassError) as error:
         raise BackboneError(
             f"transformers cannot look at frames of {clip_shape[1]} px with {settings.architecture!r} and "
             f"{settings.config}: {error}; change distill.options.backbone.config, or take another architecture"
         ) from None
-    return Network(backbone, channels, settings)
+    return Network(stem, backbone, channels, settings)
 
 
 def initialise(network: Network, settings: Settings) -> None:
@@ -150,28 +168,54 @@ def initialise(network: Network, settings: Settings) -> None:
         return
     if settings.linear_init == "fan_in":
         init_by_fan_in(network.backbone)
-    stem = next(part for part in network.backbone.modules() if isinstance(part, nn.Conv2d | nn.Linear))
-    if settings.stem == "dct" and isinstance(stem, nn.Conv2d) and is_patch_stem(stem):
-        init_dct_of_frames(stem)
+    first = _first_layer(network.backbone)
+    if settings.stem == "dct" and isinstance(first, nn.Conv2d):
+        init_dct_of_frames(first)
     say_random(network.backbone)
 
 
-def _bare(settings: Settings, side: int) -> PreTrainedModel:
-    """The backbone alone, told to give the maps of its last stages where it has stages."""
-    sizes = dict(settings.config or {})
-    known = CONFIG_MAPPING[settings.architecture]
-    if settings.pretrained is None and "image_size" in known().to_dict():
+def _parts(settings: Settings, side: int) -> tuple[nn.Module, PreTrainedModel]:
+    """The stem and the backbone alone, told to give the maps of its last stages where it has stages."""
+    known, sizes = CONFIG_MAPPING[settings.architecture], dict(settings.config or {})
+    if settings.pretrained is not None:
+        return nn.Identity(), _bare(known(**sizes))
+    has_image_size = "image_size" in known().to_dict()
+    if has_image_size:
         sizes.setdefault("image_size", side)
-    config = known(**sizes)
-    if known not in MODEL_FOR_BACKBONE_MAPPING:
+    with torch.device("meta"):
+        patch = _patch_side(_bare(known(**sizes)))
+    if settings.stem in ("spectral", "dct") and not patch:
+        raise ValueError(f"stem {settings.stem!r} is for a patch embedding, which it does not have; leave stem out")
+    if settings.stem in ("dct", "own") or not patch:
+        return nn.Identity(), _bare(known(**sizes))
+    filters = min(settings.stem_channels, _RGB * patch**2)
+    sizes |= {"patch_size": 1, "num_channels": 2 * filters} | ({"image_size": side // patch} if has_image_size else {})
+    return SpectralStem(filters, patch), _bare(known(**sizes))
+
+
+def _bare(config: PretrainedConfig) -> PreTrainedModel:
+    if type(config) not in MODEL_FOR_BACKBONE_MAPPING:
         return AutoModel.from_config(config)
     config.set_output_features_output_indices(out_features=config.stage_names[1:][-MOST_MAPS:], out_indices=None)
     return AutoBackbone.from_config(config)
 
 
-def _maps(backbone: PreTrainedModel, frames: Tensor) -> Sequence[Tensor]:
+def _first_layer(backbone: PreTrainedModel) -> nn.Module:
+    return next(part for part in backbone.modules() if isinstance(part, nn.Conv2d | nn.Linear))
+
+
+def _patch_side(backbone: PreTrainedModel) -> int | None:
+    """Side of the patches that a backbone cuts frames into; None where it begins otherwise."""
+    first = _first_layer(backbone)
+    if not isinstance(first, nn.Conv2d) or not is_patch_stem(first):
+        return None
+    side = first.kernel_size[0]
+    return side if getattr(backbone.config, "patch_size", None) == side else None
+
+
+def _maps(backbone: PreTrainedModel, inputs: Tensor) -> Sequence[Tensor]:
     """Maps ``n c h w``, shallow first; tokens count as a map of one column."""
-    output = backbone(pixel_values=frames.contiguous(memory_format=torch.channels_last))
+    output = backbone(pixel_values=inputs.contiguous(memory_format=torch.channels_last))
     if "feature_maps" in output:
         return tuple(output.feature_maps)
     state = output.last_hidden_state
@@ -179,10 +223,10 @@ def _maps(backbone: PreTrainedModel, frames: Tensor) -> Sequence[Tensor]:
 
 
 @torch.no_grad()
-def _channels(backbone: PreTrainedModel, side: int) -> list[int]:
+def _channels(stem: nn.Module, backbone: PreTrainedModel, side: int) -> list[int]:
     """Channels of each map."""
     training = backbone.training
-    maps = _maps(backbone.eval(), torch.zeros(1, 3, side, side))
+    maps = _maps(backbone.eval(), stem(torch.zeros(1, _RGB, side, side)))
     backbone.train(training)
     return [each.shape[1] for each in maps]
 

@@ -5,6 +5,7 @@ import torch
 from transformers import AutoBackbone, ConvNextV2Config, ConvNextV2Model
 
 from pipeline.models.pretrained import PretrainedError
+from pipeline.params import SettingsError
 from pipeline.students import create_student, load_student
 from pipeline.students.backbone import BackboneError
 
@@ -98,12 +99,24 @@ def test_a_hub_name_without_network_says_what_to_do():
 
 
 def test_random_weights_are_announced_and_lively(capsys):
-    lively, own = tiny(), tiny(linear_init="own", stem="own")
+    lively, own = tiny(), tiny(linear_init="own")
     assert capsys.readouterr().err.count("convnextv2 begins with random weights") == 2
-    stems = [student.network.backbone.embeddings.patch_embeddings.weight.std().item() for student in (lively, own)]
-    assert stems[0] > 3 * stems[1]
     layers = [student.network.backbone.encoder.stages[0].layers[0].pwconv1.weight for student in (lively, own)]
     assert layers[0].std() > 5 * layers[1].std()
+
+
+def test_a_patch_embedding_may_give_way_to_spectra():
+    spectral, cosine, own = (tiny(stem=stem).network for stem in (None, "dct", "own"))
+    assert spectral.stem.conv.kernel_size == (4, 4)
+    stems = [each.backbone.embeddings.patch_embeddings for each in (spectral, cosine, own)]
+    assert [each.kernel_size for each in stems] == [(1, 1), (4, 4), (4, 4)]
+    flat = [each.weight[0, 1].std().item() < 1e-6 for each in stems[1:]]
+    assert flat == [True, False]
+    assert isinstance(tiny(architecture="resnet", config=OTHERS["resnet"]).network.stem, torch.nn.Identity)
+    with pytest.raises(BackboneError, match="stem 'spectral' is for a patch embedding, which it does not have"):
+        tiny(architecture="resnet", config=OTHERS["resnet"], stem="spectral")
+    with pytest.raises(SettingsError, match="stem 'dct' would not use the first layer of 'pretrained'"):
+        tiny(pretrained="somewhere", stem="dct")
 
 
 def test_what_transformers_cannot_do_is_refused():
