@@ -5,7 +5,8 @@ pixels, `identity` says what the run was, `page` puts it together. The page need
 same run gives the same bytes: it holds no date.
 """
 
+from pipeline.reporting.files import ReportError
 from pipeline.reporting.page import write_report
-from pipeline.reporting.run import ReportError, Run, load_run
+from pipeline.reporting.run import Run, load_run
 
 __all__ = ["ReportError", "Run", "load_run", "write_report"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.metrics import logistic4, rmse_raw, srcc
-from pipeline.reporting.run import Prediction
+from pipeline.reporting.predictions import Prediction
 
 _MIN_VIDEOS_FOR_SRCC = 5
 _MAX_DISTINCT_LEVELS = 6

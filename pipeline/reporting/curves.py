@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from pipeline.reporting.run import Table
+from pipeline.reporting.files import Table
 from pipeline.reporting.svg import MUTED, Marker, draw, marker
 
 _KINDS = ("loss", "srcc", "plcc", "krcc", "rmse")

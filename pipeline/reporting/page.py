@@ -9,7 +9,9 @@ from markupsafe import Markup
 
 from pipeline.params import ReportSettings
 from pipeline.reporting import breakdown, curves, figures, frames, identity, summary
-from pipeline.reporting.run import Prediction, Run, Table, load_run
+from pipeline.reporting.files import Table
+from pipeline.reporting.predictions import Prediction
+from pipeline.reporting.run import Run, load_run
 from pipeline.reporting.svg import Marker
 
 _HERE = Path(__file__).parent
@@ -128,6 +130,8 @@ def _dataset_part(run: Run, index: int, dataset: str, markers: dict[str, Marker]
             for place, content in enumerate(contents)
         },
         "num_contents": num_contents,
+        "over_rate": figures.has_rates(predictions),
+        "intervals": summary.intervals(predictions, run.scale_length(dataset)),
         "calibration_figure": figures.calibration(
             f"calibrated-{index}", breakdown.reliability(predictions), score_name
         ),

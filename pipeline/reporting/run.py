@@ -4,82 +4,19 @@ Only ``results/evaluate/`` is needed. Everything else may be absent, and the pag
 a file that is there but malformed is an error, never a silent gap.
 """
 
-import csv
-import io
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cache import Store, open_store
-from pipeline.errors import PipelineError
-from pipeline.manifest import Label, ScoreScale, Video, read_labels, read_scales, read_videos
+from pipeline.manifest import ScoreScale, read_scales
 from pipeline.metrics import Interval
+from pipeline.reporting.files import ReportError, Table, number_in, read_json, read_table
+from pipeline.reporting.predictions import Prediction, read_predictions
 
 Scores = Mapping[str, float | None]
 STAGES = ("prepare", "render", "adapt", "extract", "distill", "evaluate")
-_PREDICTION_COLUMNS = ("video_id", "mos", "teacher", "student")
-
-
-class ReportError(PipelineError):
-    """A file that the report needs is missing or malformed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """A test video with its true and predicted scores, on the MOS scale of its data set.
-
-    Attributes:
-        video_id: as in ``videos.csv``.
-        mos: the true score.
-        student: the student's.
-        teacher: the teacher's; None where it has none.
-        content: the source content; empty where unknown.
-        codec: empty where unknown.
-        level: as the publisher writes it; empty where unknown.
-        dataset: empty where unknown.
-    """
-
-    video_id: str
-    mos: float
-    student: float
-    teacher: float | None
-    content: str = ""
-    codec: str = ""
-    level: str = ""
-    dataset: str = ""
-
-    @property
-    def error(self) -> float:
-        """Predicted minus true."""
-        return self.student - self.mos
-
-
-@dataclass(frozen=True)
-class Table:
-    """A CSV file: its header and rows, as text."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def text(self, name: str) -> list[str]:
-        """The column ``name``."""
-        index = self.header.index(name)
-        return [row[index] for row in self.rows]
-
-    def numbers(self, name: str) -> np.ndarray | None:
-        """The column as float64 ``(rows,)``, NaN where empty; None when a value is not a number or all are empty."""
-        values = []
-        for text in self.text(name):
-            try:
-                values.append(float(text) if text else math.nan)
-            except ValueError:
-                return None
-        return np.asarray(values) if any(math.isfinite(value) for value in values) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,14 +91,14 @@ def load_run(root: Path) -> Run:
         CacheError: a store is there but cannot be opened.
     """
     data, results, model = root / "data", root / "results", root / "models" / "student"
-    config = _read_json(model / "config.json")
+    config = read_json(model / "config.json")
     weights = model / "model.safetensors"
-    found = {stage: _read_table(results / stage / "curves.csv") for stage in ("adapt", "distill")}
-    metrics = {stage: _read_json(results / stage / "metrics.json") for stage in STAGES if stage != "evaluate"}
+    found = {stage: read_table(results / stage / "curves.csv") for stage in ("adapt", "distill")}
+    metrics = {stage: read_json(results / stage / "metrics.json") for stage in STAGES if stage != "evaluate"}
     scales_path = data / "dataset.json"
     return Run(
         metrics=_read_metrics(results / "evaluate" / "metrics.json"),
-        predictions=_read_predictions(results / "evaluate" / "predictions.csv", data),
+        predictions=read_predictions(results / "evaluate" / "predictions.csv", data),
         differences=_read_differences(results / "evaluate" / "differences.csv"),
         scales=read_scales(scales_path) if scales_path.exists() else {},
         curves={stage: table for stage, table in found.items() if table is not None and table.rows},
@@ -169,8 +106,8 @@ def load_run(root: Path) -> Run:
         seconds=_read_seconds(results),
         student=config or {},
         student_weights=weights if weights.is_file() else None,
-        few_labels=_read_table(results / "few_labels" / "curve.csv"),
-        comparison=_read_table(results / "comparison" / "table.csv"),
+        few_labels=read_table(results / "few_labels" / "curve.csv"),
+        comparison=read_table(results / "comparison" / "table.csv"),
         clips=_open(data / "clips.zarr"),
         targets=_open(data / "targets.zarr"),
     )
@@ -180,21 +117,8 @@ def _open(path: Path) -> Store | None:
     return open_store(path) if path.exists() else None
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None when the file is absent."""
-    if not path.exists():
-        return None
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReportError(f"cannot read {path}: {error}; run the stage that writes it again") from None
-    if not isinstance(values, dict):
-        raise ReportError(f"{path}: got {type(values).__name__}; expected one JSON object")
-    return values
-
-
 def _read_metrics(path: Path) -> dict[str, Scores]:
-    values = _read_json(path)
+    values = read_json(path)
     if values is None:
         raise ReportError(f"{path} is missing; run the stage evaluate first")
     metrics: dict[str, Scores] = {name: scores for name, scores in values.items() if isinstance(scores, dict)}
@@ -203,46 +127,8 @@ def _read_metrics(path: Path) -> dict[str, Scores]:
     return metrics
 
 
-def _read_table(path: Path) -> Table | None:
-    """The table in a CSV file; None when the file is absent or empty, as a stage leaves it that had no row to write."""
-    if not path.exists():
-        return None
-    try:
-        lines = [line for line in csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")) if line]
-    except (OSError, ValueError, csv.Error) as error:
-        raise ReportError(f"cannot read {path}: {error}; run the stage that writes it again") from None
-    if not lines:
-        return None
-    header, rows = lines[0], lines[1:]
-    if len(set(header)) < len(header):
-        raise ReportError(f"{path}: a column name stands twice in {','.join(header)}")
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise ReportError(f"{path}, row {number}: got {len(row)} columns; expected {len(header)}")
-    return Table(tuple(header), tuple(tuple(row) for row in rows))
-
-
-def _read_predictions(path: Path, data: Path) -> list[Prediction]:
-    table = _read_table(path)
-    if table is None:
-        raise ReportError(f"{path} is missing or empty; run the stage evaluate first")
-    if table.header[: len(_PREDICTION_COLUMNS)] != _PREDICTION_COLUMNS:
-        raise ReportError(f"{path}: got the header {','.join(table.header)}; expected {','.join(_PREDICTION_COLUMNS)}")
-    if not table.rows:
-        raise ReportError(f"{path} has no rows; the test split is empty: raise prepare.split.test")
-    labels = _by_id(read_labels(data / "labels.csv")) if (data / "labels.csv").exists() else None
-    videos = _by_id(read_videos(data / "videos.csv")) if (data / "videos.csv").exists() else None
-    predictions = []
-    for number, row in enumerate(table.rows, start=2):
-        where = f"{path}, row {number}"
-        if labels is not None and row[0] not in labels:
-            raise ReportError(f"{where}: labels.csv lacks the video {row[0]!r}; run the stage evaluate again")
-        predictions.append(_prediction(row, labels, videos, where))
-    return sorted(predictions, key=lambda prediction: prediction.video_id)
-
-
 def _read_differences(path: Path) -> dict[str, Interval]:
-    table = _read_table(path)
+    table = read_table(path)
     if table is None:
         return {}
     columns = ("predictor", "srcc_difference", "low", "high")
@@ -250,47 +136,16 @@ def _read_differences(path: Path) -> dict[str, Interval]:
         raise ReportError(f"{path}: got the header {','.join(table.header)}; expected {','.join(columns)}")
     differences = {}
     for number, (name, *texts) in enumerate(table.rows, start=2):
-        value, low, high = (_number(text, f"{path}, row {number}, {name}") for text in texts)
+        value, low, high = (number_in(text, f"{path}, row {number}, {name}") for text in texts)
         differences[name] = Interval(value=value, low=low, high=high)
     return differences
-
-
-def _by_id(rows: Any) -> dict[str, Any]:
-    return {row.video_id: row for row in rows}
-
-
-def _prediction(
-    row: tuple[str, ...], labels: dict[str, Label] | None, videos: dict[str, Video] | None, where: str
-) -> Prediction:
-    label = labels[row[0]] if labels else None
-    video = videos.get(row[0]) if videos else None
-    return Prediction(
-        video_id=row[0],
-        mos=_number(row[1], f"{where}, mos"),
-        teacher=_number(row[2], f"{where}, teacher") if row[2] else None,
-        student=_number(row[3], f"{where}, student"),
-        content=label.content if label else "",
-        codec=label.codec if label else "",
-        level=label.level if label else "",
-        dataset=video.dataset if video else "",
-    )
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ReportError(f"{where}: got {text!r}; expected a finite number")
-    return value
 
 
 def _read_seconds(results: Path) -> dict[str, float]:
     seconds = {}
     for stage in STAGES:
         path = results / stage / "timing.json"
-        timing = _read_json(path)
+        timing = read_json(path)
         if timing is None:
             continue
         value = timing.get("seconds")

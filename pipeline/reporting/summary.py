@@ -1,10 +1,11 @@
 """The first things a reader sees: one honest paragraph, a few big numbers, and the words for numbers everywhere."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.metrics import Interval
+from pipeline.reporting.predictions import Prediction
 from pipeline.reporting.run import Run, Scores
 
 TITLES = {
@@ -122,6 +123,25 @@ def paragraph(run: Run) -> str:
             f"{_verdict(student, trivial, run.differences.get('crf_codec'))}."
         )
     return " ".join(text)
+
+
+def intervals(predictions: Sequence[Prediction], scale_length: float) -> str:
+    """How many true scores lie in the student's 95 % intervals, in words; empty where there are no intervals.
+
+    Args:
+        predictions: of one data set.
+        scale_length: from its worst to its best score.
+    """
+    known = [(row.mos, row.low, row.high) for row in predictions if row.low is not None and row.high is not None]
+    if not known:
+        return ""
+    inside = sum(low <= mos <= high for mos, low, high in known)
+    width = sum(high - low for _, low, high in known) / len(known) / scale_length
+    return (
+        f"Each score comes with an interval that is to hold the true one in 95 of 100 videos: here it does in {inside} "
+        f"of {len(known)} ({100 * inside / len(known):.0f}\N{NO-BREAK SPACE}%). Its mean width is "
+        f"{100 * width:.0f}\N{NO-BREAK SPACE}% of the scale."
+    )
 
 
 def _counted(number: int, noun: str) -> str:

@@ -27,7 +27,7 @@ def small_run(
 ) -> Path:
     """Writes everything that the stages leave for the report."""
     generator = np.random.default_rng(3)
-    videos, labels, predictions = [], [], []
+    videos, labels, predictions, details = [], [], [], []
     for content in range(num_contents):
         for codec in codecs:
             for level in LEVELS:
@@ -37,11 +37,16 @@ def small_run(
                 videos.append(_video(name))
                 labels.append(_label(name, mos, f"content-{content:02d}", codec, str(level)))
                 predictions.append([name, repr(mos), repr(float(teacher)), repr(float(student))])
+                rate = (1000 + 400 * content) * 2 ** (-(level + CODECS[codec]) / 6)
+                out = str(int(level == 50))
+                details.append([name, f"{student - 15:.4f}", f"{student + 15:.4f}", out, f"{rate:.3f}", "0" * 16])
     data, results = root / "data", root / "results"
     write_videos(data / "videos.csv", videos)
     write_labels(data / "labels.csv", labels)
     write_scales(data / "dataset.json", {"embedded": ScoreScale(score_name=SCORE_NAME, low=0.0, high=100.0)})
     _write_csv(results / "evaluate" / "predictions.csv", ["video_id", "mos", "teacher", "student"], predictions)
+    header = ["video_id", "low", "high", "out_of_domain", "kilobits_per_second", "model"]
+    _write_csv(results / "evaluate" / "details.csv", header, details)
     _write_results(results)
     _write_student(root / "models" / "student")
     _write_stores(data, [video.video_id for video in videos], clip_size)

@@ -3,7 +3,7 @@ import pytest
 
 from pipeline.metrics import logistic4
 from pipeline.reporting import breakdown
-from pipeline.reporting.run import Prediction
+from pipeline.reporting.predictions import Prediction
 
 
 def prediction(name, mos, student, *, codec="h264", level="", content="c", dataset="d"):

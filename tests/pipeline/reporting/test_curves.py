@@ -1,5 +1,5 @@
 from pipeline.reporting import curves
-from pipeline.reporting.run import Table
+from pipeline.reporting.files import Table
 
 
 def table(text):

@@ -92,6 +92,10 @@ def test_shows_every_part(full_page):
         "By codec and level",
         "content-01",
         "residual_std",
+        "to hold the true one in 95 of 100 videos: here it does in 2",
+        "Score over the file’s rate",
+        "called out of domain",
+        "kbit/s",
         "Worst predictions",
         "distill: loss",
         "1.23 M",
@@ -132,12 +136,13 @@ def test_text_of_the_data_is_escaped(run_root, rendered, rewrite):
 def test_what_is_missing_is_said(run_root, rendered):
     for name in ("data", "models", "results/adapt", "results/distill", "results/extract"):
         shutil.rmtree(run_root / name)
+    (run_root / "results/evaluate/details.csv").unlink()
     for stage in ("prepare", "render", "evaluate"):
         (run_root / "results" / stage / "timing.json").unlink()
     text = " ".join(Page(rendered()).text)
     for words in (
         "The breakdown by level is left out",
-        "no test content has two numeric levels",
+        "no test content has two encodes of one codec",
         "The stored map is left out",
         "Frames are left out: data/clips.zarr is not there",
         "neither results/adapt/curves.csv nor results/distill/curves.csv",

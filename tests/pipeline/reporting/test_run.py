@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.manifest import ManifestError
 from pipeline.reporting import ReportError, load_run
-from pipeline.reporting.run import Table
+from pipeline.reporting.files import Table
 
 
 def test_reads_what_the_stages_left(run_root):
@@ -17,6 +17,8 @@ def test_reads_what_the_stages_left(run_root):
         "20",
     )
     assert first.dataset == "embedded"
+    assert (first.low, first.high) == (pytest.approx(first.student - 15), pytest.approx(first.student + 15))
+    assert (first.rate, first.out_of_domain) == (pytest.approx(1000 * 2 ** (-28 / 6), abs=1e-3), False)
     assert first.error == first.student - first.mos
     assert [row.video_id for row in run.predictions] == sorted(row.video_id for row in run.predictions)
     assert run.score_name == "pseudo-MOS (MS-SSIM)"
@@ -34,6 +36,16 @@ def test_only_the_evaluation_is_needed(run_root):
     assert run.score_name == "MOS"
     assert run.clips is None
     assert run.predictions[0].codec == ""
+
+
+def test_what_evaluate_does_not_know_is_none(run_root):
+    path = run_root / "results" / "evaluate" / "details.csv"
+    header, first, *_ = path.read_text(encoding="utf-8").splitlines()
+    path.write_text(f"{header}\n{first.split(',')[0]},1,2,,,x\n", encoding="utf-8")
+    known, other = load_run(run_root).predictions[0], load_run(run_root).predictions[1]
+    found = {row.video_id: (row.low, row.high, row.rate, row.out_of_domain) for row in load_run(run_root).predictions}
+    assert found[first.split(",")[0]] == (1.0, 2.0, None, None)
+    assert (None, None, None, None) in (found[known.video_id], found[other.video_id])
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "predictions.csv"])
@@ -60,6 +72,12 @@ def test_a_missing_evaluation_says_what_to_run(run_root, name):
             "row 2, student: got 'nan'; expected a finite number",
         ),
         ("evaluate/predictions.csv", "video_id,mos,teacher,student\na,1\n", "row 2: got 2 columns; expected 4"),
+        ("evaluate/details.csv", "video_id,low\nx,1\n", "it lacks high, kilobits_per_second, out_of_domain"),
+        (
+            "evaluate/details.csv",
+            "video_id,low,high,out_of_domain,kilobits_per_second\nx,1,much,0,3\n",
+            "row 2, high: got 'much'; expected a finite number",
+        ),
         ("render/timing.json", '{"seconds": "long"}', "got seconds = 'long'; expected a number"),
         ("comparison/table.csv", "a,a\n1,2\n", "a column name stands twice in a,a"),
         ("few_labels/curve.csv", "a,b\n1\n", "curve.csv, row 2: got 1 columns; expected 2"),

@@ -5,7 +5,8 @@ import pytest
 
 from pipeline.metrics import Interval
 from pipeline.reporting import summary
-from pipeline.reporting.run import Prediction, Run
+from pipeline.reporting.predictions import Prediction
+from pipeline.reporting.run import Run
 
 
 def run_with(student, crf_codec, **others):
