@@ -17,6 +17,11 @@ from pipeline.training import distil
 from tests.pipeline.students.test_students import make_student
 from tests.tiny_run import tiny_settings
 
+STUDENTS = {
+    "internvideo2": {"embed_dim": 32, "depth": 2, "num_heads": 2, "pool_num_heads": 2},
+    "qmamba": {"width": 16, "depths": [1, 1], "patch_size": 4, "window": 3},
+}
+
 
 @pytest.fixture(scope="module")
 def two_sets(tiny_paths, tmp_path_factory):
@@ -77,8 +82,10 @@ def test_one_set_has_no_line(tiny_paths):
     assert len(AlignedData(tiny_paths, "main").datasets) == 1
 
 
-def test_one_student_scores_each_set_on_its_own_scale(two_sets, tmp_path):
-    result = distil(tiny_settings(epochs=10), two_sets, device="cpu", scratch=tmp_path)
+@pytest.mark.parametrize("name", STUDENTS)
+def test_one_student_scores_each_set_on_its_own_scale(two_sets, tmp_path, name):
+    settings = tiny_settings(epochs=10, student=name, options={name: STUDENTS[name]})
+    result = distil(settings, two_sets, device="cpu", scratch=tmp_path)
     student, data = result.student, AlignedData(two_sets, "main")
     assert not any("set_scales" in name for name in student.state_dict())
     assert set(student.config.calibrations) == {"five", "hundred"}
