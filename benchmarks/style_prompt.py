@@ -6,8 +6,8 @@
 It needs what ``dvc repro extract`` leaves: on that ``qmamba`` is trained, unless ``--student`` names one. Then
 a second embedded data set is made: another seed, two codecs, families of content that the first lacks; its targets
 come from the same teacher, which is not adapted again. Each seed draws another split of the second set by content and
-other first values of the prompts, and is paired over the ways. Each way's rate was chosen on the validation split of a
-seed of its own (0). Kept in ``.teachonce/style_prompt``; written: ``results/style_prompt/table.csv``, ``summary.md``.
+other first values of the prompts, and is paired over the ways. The rates of both ways were fixed beforehand. Kept in
+``.teachonce/style_prompt``; written: ``results/style_prompt/table.csv`` and ``summary.md``.
 """
 
 import argparse
