@@ -346,21 +346,29 @@ class DaskWorkers:
 
         try:
             client = Client(self.address, timeout=self.patience_seconds)
-        except OSError as error:
+        except (OSError, TypeError, ValueError, RuntimeError) as error:
+            # Without a certificate dask raises a TypeError; a stranger's is an OSError.
+            encrypted = ", name the certificates (pipeline/README.md)" if self.address.startswith("tls:") else ""
             raise WorkerError(
-                f"runtime.scheduler: cannot reach {self.address}: {error}; start a scheduler there, or set it to null"
+                f"runtime.scheduler: cannot reach {self.address}: {error}; start a scheduler there{encrypted}, "
+                "or set it to null"
             ) from None
         with client:
-            width = _AHEAD * max(1, sum(client.nthreads().values()))
-            indices = {}
+            if not client.nthreads():
+                print(f"no worker has joined {self.address} yet; waiting for one", file=sys.stderr)
+            indices: dict[Any, int] = {}
             waiting = iter(range(len(tasks)))
+            running = as_completed()
 
-            def submit(index: int) -> Any:
-                future = client.submit(run_alone, function, tasks[index], self.limits, pure=False)
-                indices[future] = index
-                return future
+            def occupy() -> None:
+                # Asked anew each time: workers may have joined or died.
+                room = _AHEAD * max(1, sum(client.nthreads().values())) - len(indices)
+                for index in islice(waiting, max(room, 0)):
+                    future = client.submit(run_alone, function, tasks[index], self.limits, pure=False)
+                    indices[future] = index
+                    running.add(future)
 
-            running = as_completed([submit(index) for index in islice(waiting, width)])
+            occupy()
             for future in running:
                 try:
                     result = future.result()
@@ -368,8 +376,7 @@ class DaskWorkers:
                     result = Lost("every dask worker that tried it died")
                 index = indices.pop(future)
                 future.release()
-                if (following := next(waiting, None)) is not None:
-                    running.add(submit(following))
+                occupy()
                 yield index, result
 
 

@@ -41,7 +41,7 @@ def copied(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("owner", OWNERS)
 def test_a_change_of_any_module_is_told_with_the_version_to_raise(copied: Path, owner: str) -> None:
-    before = written()
+    before = current()
     for name in OWNERS[owner]:
         with (copied / name).open("a", encoding="utf-8") as file:
             file.write("\n_ADDED = 1\n")
@@ -55,7 +55,7 @@ def test_a_raised_version_asks_for_the_table_alone(copied: Path) -> None:
     version = value_code.version_of(path)
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(f"VERSION = {version}", f"VERSION = {version + 1}"), encoding="utf-8")
-    (said,) = changes(written(), current(copied))
+    (said,) = changes(current(), current(copied))
     assert (
         said == f"pipeline/colour.py has VERSION {version + 1}, the table {version}: run `python -m tests.value_code`"
     )
