@@ -132,8 +132,13 @@ def test_every_declared_number_and_page_is_there(project: Project) -> None:
 def test_runtime_settings_and_a_new_sibling_run_nothing(project: Project) -> None:
     project.replace("  workers: 2", "  workers: 1")
     (project.folder / "pipeline/students/another.py").write_text('"""A new student."""\n', encoding="utf-8")
-    (project.folder / "pipeline/datasets/another.py").write_text('"""A new data set."""\n', encoding="utf-8")
     assert project.repro() == []
+
+
+def test_a_new_data_set_is_looked_at_by_prepare_and_changes_nothing(project: Project) -> None:
+    """Any of them may be a part of ``combined``, so ``prepare`` depends on the folder."""
+    (project.folder / "pipeline/datasets/another.py").write_text('"""A new data set."""\n', encoding="utf-8")
+    assert project.repro() == ["prepare"]
 
 
 def test_a_distill_setting_runs_the_student_alone_and_going_back_computes_nothing(project: Project) -> None:
