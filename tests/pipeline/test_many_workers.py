@@ -142,7 +142,7 @@ def test_a_worker_that_dies_and_one_that_joins_late_change_no_byte(
     finished_at_death: list[int] = []
 
     def kill_and_replace() -> None:
-        """Once a row is finished the only worker is killed, and another comes; twice, so that each stage has its loss."""
+        """Once a row is finished the only worker is killed, and another comes: once per stage."""
         for wanted in (1, NUM_VIDEOS + 1):
             while (done := len(list(pool.glob("*/??/*.json")))) < wanted and not over.is_set():
                 time.sleep(0.001)
