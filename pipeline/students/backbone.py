@@ -39,6 +39,16 @@ SMALL: dict[str, dict[str, Any]] = {
     "convnextv2": {"hidden_sizes": [40, 80, 128, 160], "depths": [2, 2, 2, 1], "patch_size": 7},
     "resnet": {"embedding_size": 24, "hidden_sizes": [24, 48, 96, 128], "depths": [1, 1, 1, 1], "layer_type": "basic"},
     "mobilenet_v2": {"depth_multiplier": 0.35},
+    "hgnet_v2": {
+        "stem_channels": [3, 16, 24],
+        "stage_in_channels": [24, 48, 80, 128],
+        "stage_mid_channels": [16, 24, 32, 48],
+        "stage_out_channels": [48, 80, 128, 192],
+        "stage_num_blocks": [1, 1, 1, 1],
+        "stage_numb_of_layers": [2, 2, 2, 2],
+        "hidden_sizes": [48, 80, 128, 192],
+        "depths": [1, 1, 1, 1],
+    },
 }
 """Sizes of ours for a default run on a CPU; other architectures begin with transformers' own sizes."""
 MOST_MAPS = 4
@@ -179,9 +189,7 @@ def _parts(settings: Settings, side: int) -> tuple[nn.Module, PreTrainedModel]:
     known, sizes = CONFIG_MAPPING[settings.architecture], dict(settings.config or {})
     if settings.pretrained is not None:
         return nn.Identity(), _bare(known(**sizes))
-    has_image_size = "image_size" in known().to_dict()
-    if has_image_size:
-        sizes.setdefault("image_size", side)
+    sizes = _image_size(known, side) | sizes
     with torch.device("meta"):
         patch = _patch_side(_bare(known(**sizes)))
     if settings.stem in ("spectral", "dct") and not patch:
@@ -189,14 +197,26 @@ def _parts(settings: Settings, side: int) -> tuple[nn.Module, PreTrainedModel]:
     if settings.stem in ("dct", "own") or not patch:
         return nn.Identity(), _bare(known(**sizes))
     filters = min(settings.stem_channels, _RGB * patch**2)
-    sizes |= {"patch_size": 1, "num_channels": 2 * filters} | ({"image_size": side // patch} if has_image_size else {})
+    sizes |= {"patch_size": 1, "num_channels": 2 * filters} | _image_size(known, side // patch)
     return SpectralStem(filters, patch), _bare(known(**sizes))
 
 
+def _image_size(known: type[PretrainedConfig], side: int) -> dict[str, Any]:
+    """The setting of the frames' size as an architecture spells it; nothing where it needs none."""
+    default = known().to_dict().get("image_size")
+    if default is None:
+        return {}
+    return {"image_size": side if isinstance(default, int) else [side, side]}
+
+
 def _bare(config: PretrainedConfig) -> PreTrainedModel:
+    for name, value in vars(config).items():
+        if isinstance(value, tuple):  # some backbones add a list to their default tuple of widths
+            setattr(config, name, list(value))
     if type(config) not in MODEL_FOR_BACKBONE_MAPPING:
         return AutoModel.from_config(config)
-    config.set_output_features_output_indices(out_features=config.stage_names[1:][-MOST_MAPS:], out_indices=None)
+    stages = [name for name in config.stage_names if name != "stem"]
+    config.set_output_features_output_indices(out_features=stages[-MOST_MAPS:], out_indices=None)
     return AutoBackbone.from_config(config)
 
 

@@ -13,6 +13,9 @@ SIZES = {"hidden_sizes": [8, 12, 16, 20], "depths": [1, 1, 1, 1]}
 OTHERS = {
     "resnet": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"},
     "mobilenet_v2": {"depth_multiplier": 0.1},
+    "hgnet_v2": None,
+    "convnext": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2},
+    "pvt_v2": {"hidden_sizes": [8, 16, 16, 32], "num_attention_heads": [1, 1, 1, 1], "depths": [1, 1, 1, 1]},
     "dinov2": {
         "hidden_size": 16,
         "num_hidden_layers": 2,
