@@ -13,9 +13,10 @@ from pydantic import AfterValidator, model_validator
 
 from pipeline.datasets import Entry, RawFormat
 from pipeline.datasets._tables import DatasetError, raise_all
+from pipeline.decoders import is_headerless
 from pipeline.errors import nearest
 from pipeline.manifest import ManifestError, ScoreScale, Split, resolve
-from pipeline.params import Section
+from pipeline.params import Count, Positive, Section
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".ts", ".flv", ".ivf", ".yuv", ".y4m")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -45,6 +46,26 @@ ContentPattern = Annotated[str | None, AfterValidator(with_a_group)]
 """Regular expression whose first group, found in a video's path, names its content; null makes each video its own."""
 
 
+class RawSettings(Section):
+    """Of headerless ``.yuv`` files, where neither the label table nor the file's name tells; null leaves it to them."""
+
+    width: Count | None = None
+    """In px."""
+    height: Count | None = None
+    fps: Positive | None = None
+    pix_fmt: Literal["yuv420p", "yuv420p10le"] | None = None
+
+    def completed(self, told: RawFormat | None) -> RawFormat:
+        """What the label table tells of a file, and these settings where it does not."""
+        told = told or RawFormat()
+        return RawFormat(
+            width=told.width or self.width,
+            height=told.height or self.height,
+            fps=told.fps or self.fps,
+            pix_fmt=told.pix_fmt or self.pix_fmt,
+        )
+
+
 class BroughtSettings(Section):
     """What every data set that a user brings can be told."""
 
@@ -54,6 +75,9 @@ class BroughtSettings(Section):
     """Templates of a video's path in that folder, tried in turn; the fields are the label table's columns."""
     missing: Literal["fail", "leave_out"] = "fail"
     """What a video that the labels name and the folder lacks does."""
+    unscored: Literal["fail", "keep"] = "fail"
+    """What a row without a score does where the table has scores; ``keep``: a student learns from the teacher alone."""
+    raw: RawSettings = RawSettings()
 
 
 class ScoredSettings(BroughtSettings):
@@ -138,7 +162,8 @@ class Brought:
         Args:
             where: table and row, for messages.
             fields: for the path templates.
-            score: as published; turned here so that higher is better. None where there is none.
+            score: as published; turned here so that higher is better. None where the data set has none; empty where
+                this row lacks it.
             content: its source; empty means that the video is its own.
             video_id: empty takes the file's name without its suffix.
             codec: as in ``Entry``.
@@ -165,7 +190,7 @@ class Brought:
                 level=level,
                 split=split,
                 dataset=self._name,
-                raw=raw,
+                raw=self._settings.raw.completed(raw) if is_headerless(name) else None,
                 num_frames=num_frames,
             )
         )
@@ -210,7 +235,11 @@ class Brought:
         return sorted(self._entries, key=lambda entry: entry.video_id)
 
     def _mos(self, where: str, score: str | float | None) -> float | None:
-        if score is None or score == "":
+        if score is None:
+            return None
+        if score == "":
+            if self._settings.unscored == "fail":
+                self.problem(f"{where}: no score; set prepare.options.{self._name}.unscored: keep to do without")
             return None
         scale = self._scale
         try:

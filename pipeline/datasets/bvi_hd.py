@@ -16,7 +16,6 @@ from pipeline.datasets import Entry, Progress, RawFormat
 from pipeline.datasets._brought import Brought, BroughtSettings, tell
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale
-from pipeline.params import Count
 
 NAME = "bvi_hd"
 SCALE = ScoreScale(score_name="DMOS", low=-10.0, high=70.0, published_direction="lower_is_better")
@@ -34,9 +33,6 @@ class Settings(BroughtSettings):
     folder: str = "raw/bvi_hd"
     paths: list[str] = Field(["{encoder}/{Name}", "{encoder}/{Name}.yuv"], min_length=1)
     labels: str = "dmos.csv"
-    width: Count | None = None
-    """In px; null takes it from the names."""
-    height: Count | None = None
     pix_fmt: dict[str, Literal["yuv420p", "yuv420p10le"]] = Field(default_factory=dict)
     """Encoder → its samples; what is left out comes from the names, else has 8 bits."""
     test_contents: list[str] | None = Field(list(TEST_CONTENTS))
@@ -61,7 +57,7 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
         found.table(settings.labels), ["Original_Name", "Name", "dmos", "encoder", "distortion_level"]
     ):
         content = row["Original_Name"].split("_")[0].removesuffix(".yuv")
-        raw = RawFormat(width=settings.width, height=settings.height, pix_fmt=settings.pix_fmt.get(row["encoder"]))
+        raw = RawFormat(pix_fmt=settings.pix_fmt.get(row["encoder"]))
         found.add(
             row.where,
             row.values,

@@ -71,7 +71,7 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
         found.add(
             row.where,
             row.values,
-            score=values["mos"],
+            score=values["mos"] if settings.columns.mos else None,
             content=values["content"] or content_of(name, settings.content),
             video_id=values["video_id"],
             codec=values["codec"],

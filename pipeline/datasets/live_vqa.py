@@ -11,11 +11,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress, RawFormat
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets import Entry, Progress
+from pipeline.datasets._brought import Brought, BroughtSettings, RawSettings, tell
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale
-from pipeline.params import Count
 
 NAME = "live_vqa"
 SCALE = ScoreScale(score_name="DMOS", low=0.0, high=100.0, published_direction="lower_is_better")
@@ -29,12 +28,11 @@ _KINDS = {range(2, 6): "wireless", range(6, 9): "ip", range(9, 13): "h264", rang
 
 
 class Settings(BroughtSettings):
-    """Where the videos lie and their size; the paths' fields are ``name``, ``content`` and ``distortion``."""
+    """Where the videos lie, and their size; the paths' fields are ``name``, ``content`` and ``distortion``."""
 
     folder: str = "raw/live_vqa"
     paths: list[str] = Field(["{content}_Folder/{name}", "{name}"], min_length=1)
-    width: Count = 768
-    height: Count = 432
+    raw: RawSettings = RawSettings(width=768, height=432)
 
 
 def scales(settings: Settings) -> dict[str, ScoreScale]:
@@ -66,7 +64,6 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
             content=content,
             codec=kind,
             level=level,
-            raw=RawFormat(width=settings.width, height=settings.height),
         )
     return found.entries()
 

@@ -13,11 +13,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress, RawFormat
+from pipeline.datasets import Entry, Progress
 from pipeline.datasets._brought import Brought, ScoredSettings, tell
 from pipeline.datasets._tables import read_mat
 from pipeline.manifest import ScoreScale, Split
-from pipeline.params import Count
 
 NAME = "vsfa_info"
 DOWNLOAD = tell(
@@ -35,9 +34,6 @@ class Settings(ScoredSettings):
     labels: str
     repetition: Annotated[int, Field(ge=0)] | None = None
     """Row of the info file's ``index``, from 0; null leaves the split to ``prepare``."""
-    width: Count | None = None
-    """Of raw video whose names do not tell, in px."""
-    height: Count | None = None
 
 
 def scales(settings: Settings) -> dict[str, ScoreScale]:
@@ -60,7 +56,6 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
     if not len(names) == len(scores) == len(references):
         found.problem(f"{path}: {len(names)} names, {len(scores)} scores and {len(references)} ref_ids")
     splits = _splits(values["index"], settings.repetition, found) if settings.repetition is not None else {}
-    raw = RawFormat(width=settings.width, height=settings.height)
     for number, (name, score, reference) in enumerate(zip(names, scores, references, strict=False), start=1):
         found.add(
             f"{path.name}, entry {number}",
@@ -68,7 +63,6 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
             score=float(score),
             content=f"{int(reference)}",
             split=splits.get(int(reference)),
-            raw=raw,
         )
     return found.entries()
 

@@ -127,7 +127,7 @@ def live_vqa(folder: Path) -> dict[str, Any]:
         raw(folder / f"{name[:2]}_Folder" / name, seed=seed)
     write(folder / "live_video_quality_seqs.txt", names)
     write(folder / "live_video_quality_data.txt", ["30.5\t9.1", "55.25\t8.0", "80.1\t7.5"])
-    return {"width": 96, "height": 64}
+    return {"raw": {"width": 96, "height": 64}}
 
 
 def kvq(folder: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pipeline.datasets import Entry, csv
 from pipeline.datasets._brought import IMAGE_SUFFIXES
 from pipeline.datasets._tables import DatasetError
 from pipeline.digests import file_digest
-from pipeline.manifest import ScoreScale
+from pipeline.manifest import ManifestError, ScoreScale
 from pipeline.params import PrepareSettings, SettingsError, Split
 from pipeline.preparation import Tables, prepare
 from pipeline.views import ViewPolicy
@@ -217,6 +217,45 @@ def test_every_problem_at_once_with_rows_and_nearest_names(tmp_path: Path) -> No
         "leaves the data root",
     ):
         assert part in told, told
+
+
+def test_a_row_without_a_score_is_a_problem_unless_it_is_meant(tmp_path: Path) -> None:
+    folder = tmp_path / "raw/csv"
+    for name in ("a", "b"):
+        video(folder / f"{name}.mp4")
+    (folder / "labels.csv").write_text("path,mos\na.mp4,3\nb.mp4,\n")
+    scale = {"low": 1.0, "high": 5.0}
+    with pytest.raises(DatasetError, match=r"labels.csv, row 3: no score; set prepare.options.csv.unscored: keep"):
+        csv.collect(csv.Settings.parse(scale, "here"), tmp_path, 1)
+    kept = csv.collect(csv.Settings.parse(scale | {"unscored": "keep"}, "here"), tmp_path, 1)
+    assert [entry.mos for entry in kept] == [3.0, None]
+    without = csv.collect(csv.Settings.parse(scale | {"columns": {"mos": None}}, "here"), tmp_path, 1)
+    assert [entry.mos for entry in without] == [None, None]
+
+
+@pytest.mark.parametrize("name", ["folder", "labels_txt", "vsfa_info", "csv"])
+def test_raw_video_whose_name_says_nothing_is_told_by_the_settings(tmp_path: Path, name: str, inline: None) -> None:
+    folder = tmp_path / "raw" / name
+    raw(folder / "plain.yuv", depth=10)
+    raw(folder / "other.yuv", depth=10, seed=1)
+    video(folder / "x.mp4")
+    files = ["plain.yuv", "other.yuv", "x.mp4"]
+    options: dict = {} if name == "folder" else {"low": 1.0, "high": 5.0}
+    if name == "labels_txt":
+        (folder / "labels.txt").write_text("".join(f"{file}, 2, -1, 3\n" for file in files))
+    elif name == "csv":
+        (folder / "labels.csv").write_text("path,mos\n" + "".join(f"{file},3\n" for file in files))
+    elif name == "vsfa_info":
+        tables = {"video_names": cells(files), "scores": np.array([[1.0, 2, 3]]), "ref_ids": np.array([[1.0, 2, 3]])}
+        savemat(folder / "info.mat", tables)
+        options["labels"] = "info.mat"
+    with pytest.raises(ManifestError, match="plain"):
+        prepared(tmp_path, name, options)
+    told = {"raw": {"width": 96, "height": 64, "fps": 30.0, "pix_fmt": "yuv420p10le"}}
+    found = {Path(video.path).name: video for video in prepared(tmp_path, name, options | told).videos}
+    plain = found["plain.yuv"]
+    assert (plain.width, plain.height, plain.fps, plain.pix_fmt) == (96, 64, 30.0, "yuv420p10le")
+    assert found["x.mp4"].pix_fmt == "yuv420p"
 
 
 def test_missing_videos_may_be_left_out_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
