@@ -111,7 +111,7 @@ class ViewParameters:
                 patches=tuple((int(top), int(left)) for top, left in values["patches"]),
                 patch=int(values["patch"]),
             )
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
             raise ViewError(f"got view parameters {text[:80]!r}, which cannot be read: {error!r}") from None
 
 
