@@ -2,6 +2,7 @@
 
 python -m benchmarks.pretrain --steps 6000 --threads 1 --workers 1     # trains, or continues
 python -m benchmarks.pretrain --evaluate                               # held-out families, and baselines
+python -m benchmarks.pretrain --evaluate --wide                        # the same, each content by another camera
 python -m benchmarks.pretrain --evaluate --videos FOLDER --height 270  # natural pristine videos
 python -m benchmarks.pretrain --export models/pretrained/internvideo2_tiny
 python -m benchmarks.pretrain --miniature                              # everything above, in under a minute
@@ -20,7 +21,7 @@ import torch
 
 from pipeline.errors import PipelineError
 from pipeline.pretraining.evaluation import Ladders, across, baselines, held_out, natural, predict, within
-from pipeline.pretraining.examples import TRAINING, Variety
+from pipeline.pretraining.examples import EVALUATION, TRAINING, WIDE_EVALUATION, Variety
 from pipeline.pretraining.export import export
 from pipeline.pretraining.replay import Replay, next_content, start_generators, wait_until_filled
 from pipeline.pretraining.training import Plan, Run, saved_plan
@@ -36,10 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.miniature:
             _miniature(options.threads)
         elif options.evaluate:
-            _evaluate(options.folder, options.videos, options.height, options.contents, options.workers)
+            _evaluate(options)
         elif options.export:
             run = _restored(options.folder)
-            measured = [options.folder / name for name in ("held-out.txt", "natural.txt")]
+            measured = [options.folder / name for name in ("held-out.txt", "held-out-wide.txt", "natural.txt")]
             export(run, options.export, [path.read_text(encoding="utf-8") for path in measured if path.exists()])
             print(f"exported step {run.step} to {options.export}")
         else:
@@ -120,22 +121,28 @@ def _summary(run: Run, ladders: Ladders) -> str:
     return f"srcc {across(values, ladders):.4f} within {within(values, ladders):.4f}"
 
 
-def _evaluate(folder: Path, videos: Path | None, height: int, contents: int, workers: int) -> None:
-    ladders = natural(videos, height) if videos else _held_out(folder, contents, workers)
+def _evaluate(options: argparse.Namespace) -> None:
+    folder: Path = options.folder
+    name = "natural" if options.videos else "held-out-wide" if options.wide else "held-out"
+    variety = WIDE_EVALUATION if options.wide else EVALUATION
+    if options.videos:
+        ladders = natural(options.videos, options.height)
+    else:
+        ladders = _held_out(folder, options.contents, options.workers, variety)
     run = _restored(folder)
     values = predict(run.averaged(), ladders.clips)
-    lines = [f"{len(values)} encodes of {len(set(ladders.content))} contents; step {run.step}"]
+    lines = [f"{name}: {len(values)} encodes of {len(set(ladders.content))} contents; step {run.step}"]
     lines.append(f"{'':28s} SRCC across   within")
     named = [("embedded teacher", values), *baselines(ladders, training_contents=100)]
-    lines += [f"{name:28s} {across(found, ladders):11.3f} {within(found, ladders):8.3f}" for name, found in named]
+    lines += [f"{title:28s} {across(found, ladders):11.3f} {within(found, ladders):8.3f}" for title, found in named]
     print("\n".join(lines))
-    (folder / ("natural.txt" if videos else "held-out.txt")).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _held_out(folder: Path, contents: int, workers: int) -> Ladders:
-    path = folder / f"held-out-{contents}.npz"
+def _held_out(folder: Path, contents: int, workers: int, variety: Variety = EVALUATION) -> Ladders:
+    path = folder / f"{variety.name}-{contents}.npz"
     if not path.exists():
-        held_out(contents, workers).save(path)
+        held_out(contents, workers, variety).save(path)
     return Ladders.load(path)
 
 
@@ -181,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--save-every", type=float, default=180.0, help="seconds between checkpoints")
     parser.add_argument("--watch", type=int, default=16, help="held-out contents to watch while training")
     parser.add_argument("--evaluate", action="store_true", help="measure the last checkpoint")
+    parser.add_argument("--wide", action="store_true", help="evaluate on contents by any camera")
     parser.add_argument("--contents", type=int, default=64, help="held-out contents to evaluate on")
     parser.add_argument("--videos", type=Path, help="evaluate on re-encodes of the pristine videos of this folder")
     parser.add_argument("--height", type=int, default=270, help="of --videos, scaled first; 0 keeps their size")

@@ -22,7 +22,9 @@ from pipeline.pretraining.examples import (
     QUALITY_SPREAD_DB,
     TRAINING,
     Group,
+    Variety,
     assemble,
+    draw_camera,
     draw_recipe,
     make_groups,
 )
@@ -73,11 +75,12 @@ class Ladders:
             return cls(**{name: stored[name] for name in stored.files})
 
 
-def held_out(num_contents: int, workers: int) -> Ladders:
+def held_out(num_contents: int, workers: int, variety: Variety = EVALUATION) -> Ladders:
     """Ladders on families, seeds, presets and key-frame distances that the pre-training never saw."""
     parts: dict[int, Ladders] = {}
     limits = Limits(seconds=_CONTENT_SECONDS)
-    for index, part in LocalWorkers(workers, limits).map(_held_out_content, range(num_contents)):
+    tasks = [(variety, index) for index in range(num_contents)]
+    for index, part in LocalWorkers(workers, limits).map(_held_out_content, tasks):
         if isinstance(part, Lost):
             raise PipelineError(f"held-out content {index} could not be made: {part.reason}")
         parts[index] = part
@@ -181,11 +184,12 @@ def _views(ladders: Ladders) -> Iterable[Byte]:
     return (ladders.clips[:, view] for view in range(ladders.clips.shape[1]))
 
 
-def _held_out_content(index: int) -> Ladders:
+def _held_out_content(task: tuple[Variety, int]) -> Ladders:
+    variety, index = task
     rng = generator("ladder", index)
-    family = EVALUATION.families[index % len(EVALUATION.families)]
+    family = variety.families[index % len(variety.families)]
     width, height = _SIZES[rng.integers(len(_SIZES))]
-    source = render(family, (EVALUATION.name, index), Shape(width, height, 32))
+    source = render(family, (EVALUATION.name, index), Shape(width, height, 32), draw_camera(variety, index))
     return _ladders(source, f"{family}-{index}", rng)
 
 

@@ -4,7 +4,7 @@ A *group* is one content seen through one view: the same fragments of every enco
 can be compared. Dense targets describe every token's patch; clip targets the whole video.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from pipeline.synthesis.encoding import CODECS, CRF_RANGES, Recipe, bits_per_pix
 from pipeline.synthesis.fullreference import decibels, detail_loss, ms_ssim, patch_measures, psnr
 from pipeline.synthesis.planes import Byte, Shape, Video420
 from pipeline.synthesis.seeding import generator
+from pipeline.synthesis.sensor import COMMON, Camera, any_camera
 from pipeline.synthesis.sources import HELD_OUT, PRETRAINING, render
 from pipeline.views import ViewPolicy, draw_view
 
@@ -46,6 +47,7 @@ class Variety:
         presets: per codec.
         gops: longest distances between key frames.
         double: share of encodes whose input was itself encoded before.
+        cameras: share of the contents that are not filmed by the common camera but by any.
         views: groups (view positions) per content.
     """
 
@@ -54,6 +56,7 @@ class Variety:
     presets: dict[str, tuple[str, ...]]
     gops: tuple[int, ...]
     double: float = 0.15
+    cameras: float = 0.6
     views: int = 4
 
 
@@ -76,8 +79,12 @@ EVALUATION = Variety(
     presets={"h264": ("superfast", "faster"), "hevc": ("superfast",), "vp9": ("7",), "av1": ("11",)},
     gops=(16, 32),
     views=4,
+    cameras=0.0,
 )
-"""Families, seeds, presets and key-frame distances that the pre-training never sees."""
+"""Families, seeds, presets and key-frame distances that the pre-training never sees, filmed by the common camera."""
+
+WIDE_EVALUATION = replace(EVALUATION, name="held-out-wide", cameras=1.0)
+"""The same, each content filmed by another camera."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,12 @@ class Group:
     dense: NDArray[np.float16]
     targets: NDArray[np.float32]
     codecs: NDArray[np.int64]
+
+
+def draw_camera(variety: Variety, index: int) -> Camera:
+    """Draws the camera of content ``index``."""
+    rng = generator("camera", variety.name, index)
+    return any_camera(rng) if rng.random() < variety.cameras else COMMON
 
 
 def draw_recipe(rng: np.random.Generator, variety: Variety) -> Recipe:
@@ -119,7 +132,7 @@ def make_groups(variety: Variety, index: int) -> list[Group]:
     family = variety.families[rng.integers(len(variety.families))]
     width, height = _SIZES[rng.choice(len(_SIZES), p=_SIZE_ODDS)]
     shape = Shape(width, height, int(rng.choice(_LENGTHS, p=_LENGTH_ODDS)))
-    source = render(family, (variety.name, index), shape)
+    source = render(family, (variety.name, index), shape, draw_camera(variety, index))
     recipes = [draw_recipe(rng, variety) for _ in range(ENCODES)]
     encodes = [distort(source, recipe, rng, variety) for recipe in recipes]
     return assemble(source, recipes, encodes, rng, variety.views)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pipeline.losses import StudentOutput
 from pipeline.models.internvideo2 import VARIANTS, InternVideo2, InternVideo2Config, load_checkpoint
+from pipeline.models.internvideo2.blocks import Mlp
 from pipeline.models.stem import init_dct
 from pipeline.params import Count, Section
 
@@ -37,7 +38,7 @@ class Settings(Section):
     """Heads of the attention pooling; the official models have 16."""
     tubelet_size: Count = 2
     """Frames that one token covers; the official models have 1."""
-    layerscale_init: Annotated[float, Field(ge=0.0)] = 0.1
+    layerscale_init: Annotated[float, Field(ge=0.0)] = 0.5
     """Initial LayerScale; 0 means none. The official models have 1e-5."""
     token_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the tokens that a training step sees, drawn anew each step; scoring sees all."""
@@ -45,11 +46,13 @@ class Settings(Section):
     head_dropout: Rate = 0.0
     checkpoint: str | None = None
     """An official distilled checkpoint to begin with; its head is replaced. Null begins from nothing."""
-    stem: Literal["dct", "random"] = "dct"
-    """First values of the patch embedding when it begins from nothing."""
-    linear_init: Literal["fan_in", "official"] = "fan_in"
-    """First values of linear layers when it begins from nothing: a deviation of 1/√inputs, or 0.02 as officially. 0.02
-    suits wide models; at a width of 96 the blocks then say next to nothing for a whole short training."""
+    stem: Literal["dct_spread", "dct", "random"] = "dct_spread"
+    """First values of the patch embedding when it begins from nothing: a DCT basis of frequencies from the whole range,
+    or of the lowest."""
+    linear_init: Literal["lively", "official"] = "lively"
+    """First values of the blocks when it begins from nothing: deviations of 1/√inputs and 0.5 for the biases before the
+    GELU, or 0.02 and 0 as officially, which suits wide models and long trainings. At a width of 96 the blocks then
+    are all but linear at first, and blind to the energy of a frequency band."""
 
 
 class Network(nn.Module):
@@ -129,18 +132,21 @@ def initialise(network: Network, settings: Settings) -> None:
         loaded = load_checkpoint(Path(settings.checkpoint), encoder.config, new_head=True).state_dict()
         encoder.load_state_dict({**loaded, **head})
     else:
-        if settings.stem == "dct":
-            init_dct(encoder.patch_embed.proj)
-        if settings.linear_init == "fan_in":
-            _init_by_fan_in(encoder)
+        if settings.stem != "random":
+            frequencies: Literal["lowest", "spread"] = "spread" if settings.stem == "dct_spread" else "lowest"
+            init_dct(encoder.patch_embed.proj, frequencies=frequencies)
+        if settings.linear_init == "lively":
+            _start_lively(encoder)
     encoder.get_parameter("head.bias").fill_(0.5)
 
 
-def _init_by_fan_in(encoder: InternVideo2) -> None:
+def _start_lively(encoder: InternVideo2) -> None:
     for name, module in encoder.named_modules():
         if isinstance(module, nn.Linear) and name != "head":
             deviation = module.in_features**-0.5
             nn.init.trunc_normal_(module.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
+        if isinstance(module, Mlp):
+            nn.init.normal_(module.fc1.bias, std=0.5)
 
 
 def _config(settings: Settings, target_dim: int, clip_shape: tuple[int, int, int, int]) -> InternVideo2Config:

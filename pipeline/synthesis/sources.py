@@ -12,7 +12,7 @@ from pipeline.errors import PipelineError, nearest
 from pipeline.synthesis import manmade, motion, outdoors, people
 from pipeline.synthesis.planes import Planes, Shape, Video420, quantise
 from pipeline.synthesis.seeding import generator
-from pipeline.synthesis.sensor import film
+from pipeline.synthesis.sensor import COMMON, Camera, film
 
 Family = Callable[[np.random.Generator, Shape], Planes]
 
@@ -57,13 +57,14 @@ class UnknownFamily(PipelineError):
     """A family of sources that does not exist."""
 
 
-def render(family: str, key: tuple[str | int, ...], shape: Shape) -> Video420:
+def render(family: str, key: tuple[str | int, ...], shape: Shape, camera: Camera = COMMON) -> Video420:
     """Makes one source.
 
     Args:
         family: a name of ``FAMILIES``.
         key: what identifies the source; equal keys give equal pixels.
         shape: frame size (even) in px and number of frames.
+        camera: what films the scene.
 
     Raises:
         UnknownFamily: there is no such family.
@@ -71,4 +72,4 @@ def render(family: str, key: tuple[str | int, ...], shape: Shape) -> Video420:
     if family not in FAMILIES:
         raise UnknownFamily(f"unknown family {family!r}; known: {', '.join(FAMILIES)}{nearest(family, FAMILIES)}")
     rng = generator("source", family, *key)
-    return quantise(film(rng, FAMILIES[family](rng, shape)))
+    return quantise(film(rng, FAMILIES[family](rng, shape), camera))

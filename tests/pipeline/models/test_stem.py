@@ -64,3 +64,20 @@ def test_channels_beyond_the_frequencies_keep_their_values() -> None:
 def test_other_convolutions_are_refused(conv: nn.Conv3d) -> None:
     with pytest.raises(StemError, match="expected 3 RGB channels and stride = kernel"):
         init_dct(conv)
+
+
+def test_a_spread_stem_looks_at_frequencies_of_the_whole_range():
+    def reach(frequencies):
+        conv = nn.Conv3d(3, 48, (2, 14, 14), stride=(2, 14, 14))
+        init_dct(conv, frequencies=frequencies)
+        luma = conv.weight.detach().sum(dim=1).double()
+        basis = dct_basis(14)
+        spectra = (basis @ luma.sum(dim=1) @ basis.T).abs()
+        strongest = spectra.flatten(1).argmax(dim=1)
+        return torch.hypot((strongest // 14).double(), (strongest % 14).double()), conv.weight
+
+    lowest, _ = reach("lowest")
+    spread, weight = reach("spread")
+    assert lowest.max() < 8
+    assert spread.max() > 15
+    assert len({tuple(row.tolist()) for row in weight.detach().flatten(1).round(decimals=6)}) == 48

@@ -1,5 +1,7 @@
 """The homologous student: official sizes, its first values, and why it needs no projector."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -80,18 +82,18 @@ def test_a_checkpoint_gives_its_values_but_not_its_head(tmp_path):
 def test_the_stem_begins_as_a_cosine_basis_or_at_random():
     module = find("students", "internvideo2")
     stems = []
-    for stem in ("dct", "random"):
+    for stem in ("dct", "dct_spread", "random"):
         settings = module.Settings(embed_dim=32, depth=1, num_heads=2, pool_num_heads=2, stem=stem)
         torch.manual_seed(0)
         network = module.build(settings, target_dim=40, clip_shape=(4, 28, 28, 3))
         module.initialise(network, settings)
         stems.append(network.encoder.patch_embed.proj.weight)
-    assert not torch.equal(*stems)
+    assert all(not torch.equal(*pair) for pair in itertools.combinations(stems, 2))
 
 
 def test_linear_layers_begin_at_the_scale_of_their_width():
     options = {"embed_dim": 64, "depth": 1, "num_heads": 2, "pool_num_heads": 2}
-    wanted = {"fan_in": 1 / 8, "official": 0.02}
+    wanted = {"lively": 1 / 8, "official": 0.02}
     for init, deviation in wanted.items():
         torch.manual_seed(0)
         student = create_student(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.synthesis.planes import Planes, Shape
-from pipeline.synthesis.sensor import GRAIN_LEVELS, OCTAVES, film
+from pipeline.synthesis.sensor import COMMON, OCTAVES, any_camera, film
 from pipeline.synthesis.sources import FAMILIES, render
 from pipeline.synthesis.textures import spectral
 
@@ -25,7 +25,7 @@ def test_faint_and_strong_detail_come_out_alike():
 
 def test_an_empty_wall_keeps_nothing_but_grain():
     wall = _filmed(np.full((4, 112, 128), 0.5, dtype=np.float32)) * 219
-    assert GRAIN_LEVELS[0] * 0.95 < wall.std() < GRAIN_LEVELS[1] * 1.05
+    assert COMMON.grain[0] * 0.95 < wall.std() < COMMON.grain[1] * 1.05
     assert abs(np.corrcoef(wall[0].ravel(), wall[1].ravel())[0, 1]) < 0.05
 
 
@@ -33,3 +33,15 @@ def test_every_family_has_detail_of_one_order():
     deviations = [_fine_deviation(render(name, ("detail", 1), Shape(320, 180, 2)).y / 219) for name in FAMILIES]
     assert max(deviations) < 4 * min(deviations)
     assert min(deviations) > OCTAVES[0]
+
+
+def test_other_cameras_leave_contents_more_different():
+    def spread_of_contrast(cameras):
+        contrasts = []
+        for number, camera in enumerate(cameras):
+            luma = render("still_life", ("cameras", number), Shape(128, 96, 2), camera).y.astype(float)
+            contrasts.append(np.log(np.abs(np.diff(luma, axis=2)).mean()))
+        return np.std(contrasts)
+
+    rng = np.random.default_rng(3)
+    assert spread_of_contrast([any_camera(rng) for _ in range(8)]) > 3 * spread_of_contrast([COMMON] * 8)
