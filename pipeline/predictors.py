@@ -18,6 +18,7 @@ from pipeline.calibration import Calibration
 from pipeline.clips import clip_fingerprint
 from pipeline.domain import Domain
 from pipeline.errors import PipelineError, nearest
+from pipeline.model_format import check_model_format
 from pipeline.views import ViewPolicy
 
 if TYPE_CHECKING:
@@ -178,7 +179,9 @@ class ScoringRecord:
 
         Raises:
             ModelError: it does not say how its clips are made, or they were made by other code than this.
+            ModelFormatError: a newer version of TeachOnce wrote it.
         """
+        check_model_format(config)
         view = config.get("view") or {}
         if not {"view", "decoder", "short"} <= view.keys() or not config.get("calibrations"):
             raise ModelError("the student does not say how its clips are made and calibrated; run distill again")

@@ -35,6 +35,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from pipeline.calibration import Calibration
 from pipeline.errors import PipelineError
 from pipeline.losses import StudentOutput
+from pipeline.model_format import MODEL_FORMAT, check_model_format
 from pipeline.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalise
 from pipeline.registry import find
 
@@ -72,6 +73,7 @@ class StudentConfig(PretrainedConfig):
         calibrations: data set → `Calibration` as a dictionary.
         domain: where its training embeddings lie, a `Domain` as a dictionary.
         provenance: digests of the clips and targets it was trained from, and the run's settings.
+        format_version: of the saved model.
     """
 
     model_type = "teachonce_student"
@@ -88,9 +90,11 @@ class StudentConfig(PretrainedConfig):
     calibrations: dict[str, Any] | None = None
     domain: dict[str, Any] | None = None
     provenance: dict[str, Any] | None = None
+    format_version: int = MODEL_FORMAT
 
     def __post_init__(self, **kwargs: Any) -> None:
-        """Fills in ImageNet's normalisation where none is given."""
+        """Fills in ImageNet's normalisation where none is given; refuses what a newer version wrote."""
+        check_model_format({"format_version": self.format_version})
         super().__post_init__(**kwargs)
         self.pixel_mean = list(self.pixel_mean or IMAGENET_MEAN)
         self.pixel_std = list(self.pixel_std or IMAGENET_STD)
@@ -285,6 +289,7 @@ def load_student(path: Path | str) -> StudentModel:
 
     Raises:
         StudentError: the folder has no student, or its weights are not exactly the network's.
+        ModelFormatError: a newer version of TeachOnce wrote it.
     """
     try:
         model, info = StudentModel.from_pretrained(str(path), output_loading_info=True, use_safetensors=True)
