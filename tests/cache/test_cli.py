@@ -1,6 +1,7 @@
 """``teachonce cache``: what is printed, and the exit status 0, 1 or 2."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from cache import Pool, open_store
 from cache.cli import app
+from tests.cache.test_verify import rewrite
 from tests.cache.toy import CLIP, Teacher, build, tree, units
 
 
@@ -57,6 +59,18 @@ def test_verify_says_ok_or_what_is_wrong(place: Path) -> None:
     assert told["ok"] is False
     assert told["problems"][0]["array"] == "clip"
     assert json.loads(run("verify", place / "a.zarr", "--json").stdout) == {"ok": True, "problems": []}
+
+
+def test_only_a_deep_verify_finds_a_forged_row_under_corrected_checksums(place: Path, tmp_path: Path) -> None:
+    assert run("verify", place / "a.zarr", "--deep").exit_code == 0
+    forged = Path(shutil.copytree(place / "a.zarr", tmp_path / "forged.zarr"))
+    rewrite(forged, "embedding", None, lambda values: values.__setitem__(4, 0))
+    assert run("verify", forged).exit_code == 0
+    done = run("verify", forged, "--deep", "--json")
+    assert done.exit_code == 1
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert problem["what"] == "row 4 does not have the digest listed for it"
+    assert problem["videos"] == ["video0002"]
 
 
 def test_verify_of_a_folder_without_a_store_fails(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cache import Pool, last_committed, open_store
-from tests.cache.toy import Teacher, build, tree, units
+from tests.cache.toy import CLIP, Teacher, build, tree, units
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = '[{"md5": "../../x", "relpath": "zarr.json"}]'
@@ -121,8 +121,25 @@ def test_the_last_commit_counts_when_the_workspace_lost_its_lock(
     assert adopted(project) == ["video0004"]
 
 
+CLIP_BYTES = 2 * CLIP.row_bytes + 4
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Size of every file, by path."""
+    return {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+
+
+def inodes_of_a_clip(project: Path) -> int:
+    """How many files on the disk hold the clips that workspace, pool and DVC's cache all have."""
+    content = (project / "targets.zarr/clip/c.4.0.0.0.0").read_bytes()
+    files = (path for path in project.rglob("*") if path.is_file() and path.stat().st_size == len(content))
+    held = [path for path in files if path.read_bytes() == content]
+    assert len(held) == 3, "workspace, pool and DVC's cache"
+    return len({path.stat().st_ino for path in held})
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("link", ["copy", "hardlink"])
+@pytest.mark.parametrize("link", ["copy", "hardlink", "symlink"])
 def test_a_fresh_clone_that_pulls_or_only_has_the_remote_computes_one_video(tmp_path: Path, link: str) -> None:
     """The real DVC: a stage builds a store; it is pushed, cloned, and grown by one video."""
     origin, remote = tmp_path / "origin", tmp_path / "remote"
@@ -165,13 +182,17 @@ def test_a_fresh_clone_that_pulls_or_only_has_the_remote_computes_one_video(tmp_
         run(tmp_path, "git", "clone", "-q", str(origin), str(clone))
         if pull:
             dvc(clone, "pull", "-q")
+        cached = clone / ".dvc/cache/files"
+        before = sizes(cached)
         (clone / "count").write_text("5")
         dvc(clone, "repro", "-q")
         assert (clone / "computed").read_text() == "video0004"
         assert open_store(clone / "targets.zarr").verify() == []
+        if pull:
+            # One clip file, and what little else changed: the cache grows in proportion to the change.
+            grown = sorted(size for name, size in sizes(cached).items() if name not in before)
+            assert grown[-1] == CLIP_BYTES
+            assert sum(grown[:-1]) < CLIP_BYTES / 4
+        # DVC's default gives the workspace a copy of its own, beside the pool's and the cache's file.
+        assert inodes_of_a_clip(clone) <= {"copy": 3, "hardlink": 1, "symlink": 2}[link]
     assert tree(tmp_path / "pulled/targets.zarr") == tree(tmp_path / "bare/targets.zarr")
-    if link == "hardlink":
-        chunk = "clip/c.0.0.0.0.0"
-        inode = (tmp_path / "pulled/targets.zarr" / chunk).stat().st_ino
-        held = [path for path in (tmp_path / "pulled").rglob("*") if path.is_file() and path.stat().st_ino == inode]
-        assert len(held) == 3  # workspace, pool and DVC's cache: one file on the disk

@@ -88,7 +88,7 @@ def as_nobody(program: str, *arguments: object) -> "subprocess.CompletedProcess[
         program,
     ]
     command = [sys.executable, "-c", "\n".join(lines), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
 def open_to_all(folder: Path) -> None:
