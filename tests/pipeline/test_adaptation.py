@@ -10,7 +10,10 @@ from safetensors.torch import load_file
 
 from pipeline import adaptation
 from pipeline.adaptation import AdaptationError, adapt, initial_teacher
+from pipeline.fine_tuning import FineTuningError
+from pipeline.metrics import srcc
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
+from pipeline.models.preprocessing import normalise
 from pipeline.params import AdaptSettings
 from tests.stores import names, write_clips, write_tables
 
@@ -101,8 +104,8 @@ def test_the_split_trunk_gives_what_the_whole_model_gives(project: Path) -> None
     val = adaptation._labelled(store, project, "val")
     clips = torch.from_numpy(store.read("main", val.rows.ravel()))
     with torch.no_grad():
-        scores = model(adaptation.normalise(clips)).logits.reshape(val.rows.shape).mean(dim=1)
-    assert adaptation.srcc(scores.double().numpy(), val.mos.astype(float)) == pytest.approx(metrics["val_srcc"])
+        scores = model(normalise(clips)).logits.reshape(val.rows.shape).mean(dim=1)
+    assert srcc(scores.double().numpy(), val.mos.astype(float)) == pytest.approx(metrics["val_srcc"])
 
 
 def test_the_best_epoch_is_kept_and_every_epoch_recorded(project: Path) -> None:
@@ -144,6 +147,28 @@ def test_a_checkpoint_with_another_head_is_fine_tuned(project: Path) -> None:
     )
     run(project, checkpoint=str(project / "k400"), epochs=1)
     assert weights(project / "teacher")["head.weight"].shape == (1, 16)
+
+
+def test_a_head_of_one_output_is_kept_and_brought_to_the_scale_of_the_scores(project: Path) -> None:
+    before = run(project)
+    model = InternVideo2.from_pretrained(project / "teacher")
+    with torch.no_grad():
+        model.head.weight.mul_(40.0)
+        model.head.bias.mul_(40.0).add_(7.0)
+    model.save_pretrained(project / "own-head")
+    after = run(project, "again", checkpoint=str(project / "own-head"), epochs=1, learning_rate=1e-9)
+    with (project / "curves.csv").open(encoding="utf-8") as file:
+        curves = list(csv.DictReader(file))
+    assert [row["epoch"] for row in curves] == ["0", "1"]
+    assert float(curves[0]["val_srcc"]) == pytest.approx(before["val_srcc"], abs=0.05)
+    assert float(curves[0]["train_loss"]) < 0.1
+    assert after["best_epoch"] == 0
+
+    with torch.no_grad():
+        model.head.weight.mul_(-1.0)
+    model.save_pretrained(project / "upside-down")
+    with pytest.raises(FineTuningError, match="a slope of -"):
+        run(project, checkpoint=str(project / "upside-down"), epochs=1)
 
 
 def test_nothing_to_pass_through_is_explained(project: Path) -> None:
