@@ -177,6 +177,10 @@ class ExtractSettings(Section):
     max_failed: Annotated[int, Field(ge=0)]
     threads: Count
     """CPU threads per worker."""
+    videos_per_batch: Count = 1
+    """Videos whose views make one batch, always padded to this many; ``stages.extract --tune`` proposes it."""
+    compile: bool = False
+    """``torch.compile`` of each block: a minute to begin with, other rounding, faster on a GPU."""
 
 
 class DistillSettings(Section):

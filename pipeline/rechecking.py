@@ -127,6 +127,8 @@ def _settings(store: Store) -> ExtractSettings:
             "dtype": first["dtype"],
             "max_failed": 0,
             "threads": first["threads"],
+            "videos_per_batch": first.get("videos_per_batch", 1),
+            "compile": first.get("compiled", False),
         },
         "the store's fingerprint",
     )

@@ -18,6 +18,7 @@ VERSION = 1
 """Raised whenever code changes that shapes the value of a target; tests/pipeline/test_versions.py asks for it."""
 
 BATCH_RULE = "one batch per video: all its views, in order"
+WIDER_BATCH_RULE = "so many videos per batch, all their views in order, padded with zeros to this size"
 
 
 class TeacherError(PipelineError):
@@ -108,6 +109,10 @@ def _fingerprint(
         "batch_rule": BATCH_RULE,
         "version": VERSION,
     }
+    if settings.videos_per_batch > 1:
+        fingerprint |= {"batch_rule": WIDER_BATCH_RULE, "videos_per_batch": settings.videos_per_batch}
+    if settings.compile:
+        fingerprint["compiled"] = True
     if kind == "layers":
         fingerprint["layers"] = list(settings.layers)
     if kind == "tokens":

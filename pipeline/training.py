@@ -43,6 +43,7 @@ from pipeline.prediction import (
 )
 from pipeline.progress import track
 from pipeline.projection import with_projectors
+from pipeline.staging import staged
 from pipeline.students import StudentModel, create_student
 from pipeline.training_state import SavedState, StepTimes, initial_digest, run_digest
 
@@ -229,7 +230,7 @@ class _Run:
             self.losses.needs,
             process=(self.accelerator.process_index, self.accelerator.num_processes),
         )
-        for step, batch in enumerate(batch.to(self.accelerator.device) for batch in batches):
+        for step, batch in enumerate(staged(batches, self.accelerator.device)):
             loaded = time.perf_counter()
             factor = cosine_with_warmup(
                 first_step + step,
