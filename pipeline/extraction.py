@@ -1,12 +1,14 @@
 """Stage one: the teacher over every clip, once, into the target cache. The only place that runs the whole teacher.
 
 The unit of work is one video's views, always one batch of just these: a row's bytes cannot depend on what else was
-computed, in which order, or by how many workers.
+computed, in which order, or by how many workers. Where a GPU wants more, ``extract.videos_per_batch`` makes a batch of
+several videos, always of the same size; ``pipeline/tuning.py`` proposes how many, once, after looking whether a row's
+bits depend on its place in the batch.
 """
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,26 +20,25 @@ from torch import Tensor
 from torch.nn import functional
 
 from cache import (
-    ArraySpec,
     BuildReport,
     Failed,
     Job,
     Pool,
     Rows,
     TooManyFailedError,
-    Unit,
     build_store,
     open_store,
 )
 from cache.dvc_source import last_committed
 from pipeline.digests import file_digest
-from pipeline.models.internvideo2 import InternVideo2
+from pipeline.models.internvideo2 import InternVideo2, compile_blocks, lower_weights
 from pipeline.models.preprocessing import normalise
 from pipeline.optimisation import resolve_device
 from pipeline.params import ExtractSettings, RuntimeSettings
 from pipeline.progress import track
 from pipeline.records import write_json
-from pipeline.targets import load_description, target_specs, target_units
+from pipeline.staging import Arrays, stream
+from pipeline.targets import TeacherError, load_description, target_specs, target_units
 from pipeline.workers import Limits, Lost, make_workers
 
 CLIP_DIGEST = "clip_digest"
@@ -74,23 +75,37 @@ class Extractor:
         self._device = resolve_device(plan.device)
         self._preprocessing = load_description(plan.teacher)["preprocessing"]
         self._model = InternVideo2.from_pretrained(plan.teacher).eval().to(self._device)
+        if plan.settings.precision == "bfloat16":
+            lower_weights(self._model)
+        if plan.settings.compile:
+            compile_blocks(self._model)
+        self._rule_is_checked = False
 
     def __call__(self, job: Job) -> Rows | Failed:
-        """Computes the arrays that the job names.
+        """Computes the arrays that one job names, in a batch of its own, padded where the batch rule says so.
 
         Returns:
             float32 arrays, first axis the video's views; or why there are none: the video's clip has failed.
         """
-        rows = self._store.rows_of(job.unit.video_id)
-        failed = [self._store.reasons[row] for row in rows if self._store.status[row] != 1]
-        if failed:
-            return Failed(f"its clip failed: {failed[0]}")
-        outputs = self.forward(self._store.read(self._settings.view_set, rows), job.arrays)
-        digests = self._store.row_digests(self._settings.view_set)
-        return Rows(arrays=outputs, columns={CLIP_DIGEST: [digests[row] for row in rows]})
+        return next(iter(self.stream([job])))
+
+    def stream(self, jobs: Sequence[Job]) -> Iterator[Rows | Failed]:
+        """Computes jobs in order; reading, copying, computing and whatever the caller does with results overlap.
+
+        Yields:
+            What became of each job.
+
+        Raises:
+            TeacherError: a row would depend on its place in the batch.
+        """
+        size = self._settings.videos_per_batch
+        groups = [tuple(jobs[first : first + size]) for first in range(0, len(jobs), size)]
+        self._check_batch_rule(jobs)
+        for group, arrays in stream(self._read(groups), self._compute_group, self._device):
+            yield from self._divide(group, arrays)
 
     @torch.inference_mode()
-    def forward(self, clips: NDArray[np.uint8], kinds: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    def forward(self, clips: NDArray[np.uint8], kinds: Sequence[str]) -> Arrays:
         """Runs the teacher on one batch.
 
         Args:
@@ -100,17 +115,76 @@ class Extractor:
         Returns:
             Kind → float32 array, first axis ``b``.
         """
-        pixels = normalise(
-            torch.from_numpy(clips).to(self._device), self._preprocessing["mean"], self._preprocessing["std"]
-        )
+        found = self._compute(torch.from_numpy(clips).to(self._device), kinds)
+        return {kind: value.float().cpu().numpy() for kind, value in found.items()}
+
+    def is_place_free(self, clips: NDArray[np.uint8], size: int) -> bool:
+        """Whether rows have the same bits in every place of a batch, as they must where a data set may grow.
+
+        Which operations make a row, and in which order, follows from the batch's shape and the row's place alone. So
+        one clip in every place shows it.
+
+        Args:
+            clips: one video's, uint8 ``v t h w c``.
+            size: videos per batch.
+        """
+        rows = self.forward(np.concatenate([clips] * size), self._settings.kinds)
+        return all(len({part.tobytes() for part in np.split(values, size)}) == 1 for values in rows.values())
+
+    def _check_batch_rule(self, jobs: Sequence[Job]) -> None:
+        size = self._settings.videos_per_batch
+        good = next((job for job in jobs if self._failure(job) is None), None)
+        if self._rule_is_checked or size == 1 or good is None:
+            return
+        clips = self._store.read(self._settings.view_set, self._store.rows_of(good.unit.video_id))
+        if not self.is_place_free(clips, size):
+            raise TeacherError(
+                f"extract.videos_per_batch: got {size}, but with this teacher on {self._device} a row's bits depend on "
+                "its place in such a batch, so that a set that grows would differ from one made at once; "
+                "set it to what `python -m stages.extract --tune` proposes"
+            )
+        self._rule_is_checked = True
+
+    def _read(self, groups: Iterable[tuple[Job, ...]]) -> Iterator[tuple[tuple[Job, ...], NDArray[np.uint8] | None]]:
+        """The clips of each group's good videos, filled up with zeros to the size of a batch."""
+        for group in groups:
+            rows = [self._store.rows_of(job.unit.video_id) for job in group if self._failure(job) is None]
+            if not rows:
+                yield group, None
+                continue
+            clips = self._store.read(self._settings.view_set, np.concatenate(rows))
+            missing = self._settings.videos_per_batch * self._store.views_per_video - len(clips)
+            yield group, np.pad(clips, [(0, missing), *[(0, 0)] * (clips.ndim - 1)]) if missing else clips
+
+    @torch.inference_mode()
+    def _compute_group(self, group: tuple[Job, ...], clips: Tensor) -> dict[str, Tensor]:
+        return self._compute(clips, sorted({name for job in group for name in job.arrays}))
+
+    def _compute(self, clips: Tensor, kinds: Sequence[str]) -> dict[str, Tensor]:
+        pixels = normalise(clips, self._preprocessing["mean"], self._preprocessing["std"])
         layers = self._settings.layers if "layers" in kinds else []
-        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self._settings.precision == "bfloat16")
-        with autocast:
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._settings.precision == "bfloat16"):
             output = self._model(pixels, layers=layers)
         found: dict[str, Tensor] = {kind: getattr(output, kind) for kind in kinds}
         if "tokens" in found:
             found["tokens"] = pooled_tokens(found["tokens"], self._model.config.grid, self._settings.tokens_grid)
-        return {kind: value.float().cpu().numpy() for kind, value in found.items()}
+        return found
+
+    def _divide(self, group: tuple[Job, ...], arrays: Arrays | None) -> Iterator[Rows | Failed]:
+        digests, first = self._store.row_digests(self._settings.view_set), 0
+        for job in group:
+            failure = self._failure(job)
+            if failure is not None or arrays is None:
+                yield Failed(f"its clip failed: {failure}")
+                continue
+            rows = self._store.rows_of(job.unit.video_id)
+            own = {name: arrays[name][first : first + len(rows)] for name in job.arrays}
+            yield Rows(arrays=own, columns={CLIP_DIGEST: [digests[row] for row in rows]})
+            first += len(rows)
+
+    def _failure(self, job: Job) -> str | None:
+        rows = self._store.rows_of(job.unit.video_id)
+        return next((self._store.reasons[row] for row in rows if self._store.status[row] != 1), None)
 
 
 def pooled_tokens(tokens: Tensor, grid: tuple[int, int, int], side: int | None) -> Tensor:
@@ -170,55 +244,26 @@ def extract(plan: Plan, targets: Path, runtime: RuntimeSettings) -> dict[str, An
     return {"rows": report.rows, "failed": report.failed, "clips_per_second": round(rate, 2)}
 
 
-def dry_run(plan: Plan, targets: Path, runtime: RuntimeSettings) -> str:
-    """What ``extract`` would do: rows, bytes, and hours estimated from one video's real forward.
-
-    Returns:
-        Text for people; nothing is written.
-    """
-    store = open_store(plan.clips)
-    specs = target_specs(plan.settings, plan.teacher)
-    units = target_units(store, plan.settings.view_set)
-    pool = Pool.locate()
-    missing = [unit for unit in units if any(pool.find(spec, unit) is None for spec in specs)]
-    row_bytes = sum(spec.row_bytes for spec in specs)
-    seconds = _seconds_per_unit(plan, missing[0], specs) * len(missing) if missing else 0.0
-    workers = runtime.workers if resolve_device(plan.device).type == "cpu" else 1
-    return "\n".join(
-        [
-            f"{targets}: {len(store)} rows of {len(units)} videos, {len(store) * row_bytes:,} bytes "
-            f"({', '.join(f'{spec.name} {spec.dtype}' for spec in specs)})",
-            f"in the pool already: {len(units) - len(missing)} videos; to compute or adopt: {len(missing)}",
-            f"estimate: {seconds / workers / 3600:.2f} hours on {resolve_device(plan.device)} "
-            f"with {workers} worker(s), from one video's forward",
-        ]
-    )
-
-
-def _seconds_per_unit(plan: Plan, unit: Unit, specs: Sequence[ArraySpec]) -> float:
-    """Times one video after one warm-up."""
-    extractor = Extractor(plan)
-    job = Job(unit, tuple(spec.name for spec in specs))
-    extractor(job)
-    start = time.monotonic()
-    extractor(job)
-    return time.monotonic() - start
-
-
 def _compute(plan: Plan, jobs: Sequence[Job], runtime: RuntimeSettings) -> Iterator[tuple[Job, Rows | Failed]]:
     """Computes the jobs in worker processes, or in this one where there is one worker or one GPU to feed."""
     identity = _identity(plan)
     with track("extract: teacher forward", len(jobs)) as advance:
         on_gpu = resolve_device(plan.device).type != "cpu"
         if runtime.scheduler is None and (on_gpu or runtime.workers == 1):
-            results: Iterator[tuple[int, Rows | Failed | Lost]] = enumerate(map(Extractor(plan), jobs))
-        else:
-            limits = Limits(seconds=_UNIT_SECONDS, threads=plan.settings.threads)
-            workers = make_workers(runtime.scheduler, num_workers=runtime.workers, limits=limits)
-            results = workers.map(_extract_one, [_Task(plan, identity, job) for job in jobs])
-        for index, result in results:
-            advance()
-            yield jobs[index], Failed(f"teacher: {result.reason}") if isinstance(result, Lost) else result
+            for job, result in zip(jobs, Extractor(plan).stream(jobs), strict=True):
+                advance()
+                yield job, result
+            return
+        size = plan.settings.videos_per_batch
+        groups = [tuple(jobs[first : first + size]) for first in range(0, len(jobs), size)]
+        limits = Limits(seconds=_UNIT_SECONDS, threads=plan.settings.threads)
+        workers = make_workers(runtime.scheduler, num_workers=runtime.workers, limits=limits)
+        tasks = [_Task(plan, identity, group) for group in groups]
+        for index, results in workers.map(_extract_group, tasks):
+            told = results if not isinstance(results, Lost) else [Failed(f"teacher: {results.reason}")] * size
+            for job, result in zip(groups[index], told, strict=False):
+                advance()
+                yield job, result
 
 
 @dataclass(frozen=True)
@@ -227,17 +272,17 @@ class _Task:
 
     plan: Plan
     identity: str
-    job: Job
+    jobs: tuple[Job, ...]
 
 
 _kept: dict[str, Extractor] = {}
 
 
-def _extract_one(task: _Task) -> Rows | Failed:
+def _extract_group(task: _Task) -> list[Rows | Failed]:
     if task.identity not in _kept:
         _kept.clear()
         _kept[task.identity] = Extractor(task.plan)
-    return _kept[task.identity](task.job)
+    return list(_kept[task.identity].stream(task.jobs))
 
 
 def _identity(plan: Plan) -> str:

@@ -4,17 +4,22 @@ import argparse
 from pathlib import Path
 
 from cache.errors import CacheError
-from pipeline.extraction import Plan, dry_run, extract
+from pipeline.extraction import Plan, extract
 from pipeline.manifest import DATA_ROOT
 from pipeline.params import load_params
 from pipeline.records import timed, write_json
+from pipeline.tuning import dry_run, propose
 from stages import run_stage
 
 
 def main() -> None:
-    """Computes what the pool lacks, and writes the target store; ``--dry-run`` only says what that would be."""
+    """Computes what the pool lacks, and writes the target store.
+
+    ``--dry-run`` only says what that would be, ``--tune`` only proposes ``extract.videos_per_batch``.
+    """
     parser = argparse.ArgumentParser(prog="python -m stages.extract", description=__doc__)
     parser.add_argument("--dry-run", action="store_true", help="print rows, bytes and estimated hours; write nothing")
+    parser.add_argument("--tune", action="store_true", help="measure batches of several sizes and propose one")
     arguments = parser.parse_args()
     params = load_params()
     plan = Plan(
@@ -25,6 +30,9 @@ def main() -> None:
     )
     if arguments.dry_run:
         print(dry_run(plan, DATA_ROOT / "targets.zarr", params.runtime))
+        return
+    if arguments.tune:
+        print(propose(plan).text())
         return
     with timed("extract") as results:
         write_json(results / "metrics.json", extract(plan, DATA_ROOT / "targets.zarr", params.runtime))

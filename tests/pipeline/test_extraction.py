@@ -12,11 +12,12 @@ import torch
 
 from cache import Pool, TooManyFailedError, open_store
 from pipeline.digests import file_digest
-from pipeline.extraction import CLIP_DIGEST, LIVE_COUNTS, Extractor, Plan, dry_run, extract, pooled_tokens
+from pipeline.extraction import CLIP_DIGEST, LIVE_COUNTS, Extractor, Plan, extract, pooled_tokens
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.models.preprocessing import FINETUNED, normalise
 from pipeline.params import ExtractSettings, RuntimeSettings
-from pipeline.targets import TeacherError
+from pipeline.targets import TeacherError, target_specs
+from pipeline.tuning import Proposal, Trial, dry_run, propose
 from tests.stores import VIEWS, names, pixels_of, write_clips
 
 SETTINGS = ExtractSettings(
@@ -187,6 +188,48 @@ def test_a_failed_clip_is_a_failed_target_with_its_reason(project: Path) -> None
     assert list(store.status[store.rows_of("v001")]) == [2, 2]
 
 
+def test_a_wider_batch_has_the_same_rows(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Extractor, "is_place_free", lambda *_: True)
+    shutil.rmtree(project / "clips.zarr")
+    write_clips(project / "clips.zarr", names(5), failed=["v001"])
+    settings = {"max_failed": 1}
+    extract(plan_of(project, **settings), project / "one.zarr", RUNTIME)
+    extract(plan_of(project, videos_per_batch=3, **settings), project / "three.zarr", RUNTIME)
+    assert counts()["computed"] == 8
+    one, three = open_store(project / "one.zarr"), open_store(project / "three.zarr")
+    rows = np.flatnonzero(np.asarray(one.status) == 1)
+    np.testing.assert_allclose(one.read("logits", rows), three.read("logits", rows), atol=1e-5)
+    assert list(one.status) == list(three.status)
+
+
+def test_a_batch_in_which_rows_depend_on_their_place_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_place(self: Extractor, clips: np.ndarray, kinds: list[str]) -> dict[str, np.ndarray]:
+        return {kind: np.arange(len(clips), dtype=np.float32)[:, None] for kind in kinds}
+
+    monkeypatch.setattr(Extractor, "forward", by_place)
+    with pytest.raises(TeacherError, match="a row's bits depend on its place"):
+        extract(plan_of(project, videos_per_batch=2), project / "targets.zarr", RUNTIME)
+
+
+def test_only_what_differs_from_the_default_is_in_the_fingerprint(project: Path) -> None:
+    plain = target_specs(SETTINGS, project / "teacher")[0].fingerprint
+    assert not {"compiled", "videos_per_batch"} & plain.keys()
+    settings = SETTINGS.model_copy(update={"compile": True, "videos_per_batch": 4})
+    other = target_specs(settings, project / "teacher")[0].fingerprint
+    assert (other["compiled"], other["videos_per_batch"]) == (True, 4)
+    assert other["batch_rule"] != plain["batch_rule"]
+
+
+def test_weights_lowered_once_give_the_bits_of_autocast(project: Path) -> None:
+    lowered = Extractor(plan_of(project, precision="bfloat16")).forward(pixels_of("v000"), SETTINGS.kinds)
+    model = InternVideo2.from_pretrained(project / "teacher").eval()
+    pixels = normalise(torch.from_numpy(pixels_of("v000")))
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        output = model(pixels)
+    for kind in SETTINGS.kinds:
+        np.testing.assert_array_equal(lowered[kind], output[kind].float().numpy())
+
+
 def test_two_workers_write_the_same_bytes_as_one(project: Path) -> None:
     extract(plan_of(project), project / "one.zarr", RUNTIME)
     Pool.locate().root.rename(project / "elsewhere")
@@ -226,3 +269,21 @@ def test_pooled_tokens_average_each_frames_grid() -> None:
     assert pooled.shape == (1, 2, 2, 2, 1)
     assert pooled[0, 0, 0, 0, 0] == (1 + 2 + 5 + 6) / 4
     assert torch.equal(pooled_tokens(tokens, (2, 4, 4), None).flatten(), tokens[0, 1:, 0])
+
+
+def test_the_tuner_measures_and_proposes(project: Path) -> None:
+    proposal = propose(plan_of(project), sizes=(1, 2), rounds=1)
+    assert [trial.videos_per_batch for trial in proposal.trials] == [1, 2]
+    assert all(trial.clips_per_second > 0 for trial in proposal.trials)
+    assert proposal.trials[0].place_free
+    assert proposal.videos_per_batch in (1, 2)
+    assert f"videos_per_batch: {proposal.videos_per_batch}" in proposal.text()
+
+
+def test_the_tuner_keeps_to_the_smallest_batch_unless_a_larger_one_is_worth_it() -> None:
+    def of(*rates: tuple[int, float, bool]) -> int:
+        return Proposal([Trial(size, rate, free) for size, rate, free in rates]).videos_per_batch
+
+    assert of((1, 100.0, True), (2, 103.0, True)) == 1
+    assert of((1, 100.0, True), (2, 120.0, True), (4, 121.0, True)) == 2
+    assert of((1, 100.0, True), (2, 120.0, False), (4, 110.0, True)) == 4

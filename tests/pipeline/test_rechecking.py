@@ -1,5 +1,6 @@
 """Recheck finds a target that the teacher never gave, and refuses another teacher or other pixels."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,15 +25,17 @@ def test_an_honest_store_agrees(project: Path, dtype: str) -> None:
 def test_a_wrong_row_is_found_and_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline import extraction
 
-    honest = extraction.Extractor.__call__
+    honest = extraction.Extractor.stream
 
-    def lying(self: extraction.Extractor, job: extraction.Job) -> extraction.Rows | extraction.Failed:
-        rows = honest(self, job)
-        if isinstance(rows, extraction.Rows) and job.unit.video_id == "v002":
-            rows.arrays["embedding"] *= 1.01
-        return rows
+    def lying(
+        self: extraction.Extractor, jobs: Sequence[extraction.Job]
+    ) -> Iterator[extraction.Rows | extraction.Failed]:
+        for job, rows in zip(jobs, honest(self, jobs), strict=True):
+            if isinstance(rows, extraction.Rows) and job.unit.video_id == "v002":
+                rows.arrays["embedding"] = rows.arrays["embedding"] * 1.01
+            yield rows
 
-    monkeypatch.setattr(extraction.Extractor, "__call__", lying)
+    monkeypatch.setattr(extraction.Extractor, "stream", lying)
     extract(plan_of(project), project / "targets.zarr", RUNTIME)
     monkeypatch.undo()
     results = recheck(project / "targets.zarr", clips=project / "clips.zarr", teacher=project / "teacher", sample=99)
