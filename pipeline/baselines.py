@@ -9,16 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import fft
 
 from pipeline.aligned import AlignedData, VideoRows
+from pipeline.clip_statistics import clip_statistics
 from pipeline.errors import PipelineError
 from pipeline.manifest import resolve
 from pipeline.probes import embeddings, ridge
 from pipeline.progress import track
-
-BLOCK_PX = 8
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 class BaselineError(PipelineError):
@@ -109,10 +106,7 @@ def crf_codec(entries: Sequence[VideoRows], codecs: Sequence[str]) -> np.ndarray
 
 
 def hand_features(data: AlignedData, entries: Sequence[VideoRows]) -> np.ndarray:
-    """Statistics of the stored pixels, the mean over a video's views.
-
-    Per clip: the logarithm of the mean magnitude of each of the 64 DCT coefficients of 8×8 luma blocks, mean and
-    deviation of luma, mean difference of neighbours within and across block borders, mean difference of frames.
+    """`clip_statistics` of the stored pixels, the mean over a video's views.
 
     Args:
         data: the run's rows.
@@ -128,28 +122,6 @@ def hand_features(data: AlignedData, entries: Sequence[VideoRows]) -> np.ndarray
             features.append(np.mean([clip_statistics(clip) for clip in clips], axis=0))
             advance()
     return np.stack(features)
-
-
-def clip_statistics(clip: np.ndarray) -> np.ndarray:
-    """The hand features of one clip.
-
-    Args:
-        clip: uint8, shape ``(t, h, w, c)``, at least 8 px a side.
-
-    Returns:
-        float64, shape ``(69,)``.
-    """
-    luma = clip.astype(np.float32) @ _LUMA
-    height, width = (size // BLOCK_PX * BLOCK_PX for size in luma.shape[1:])
-    luma = luma[:, :height, :width]
-    blocks = luma.reshape(len(luma), height // BLOCK_PX, BLOCK_PX, width // BLOCK_PX, BLOCK_PX)
-    spectrum = np.log(np.abs(fft.dctn(blocks, axes=(2, 4), norm="ortho")).mean(axis=(0, 1, 3)) + 1e-2)
-    steps = np.abs(np.diff(luma, axis=2)).mean(axis=(0, 1))
-    at_border = np.arange(1, width) % BLOCK_PX == 0
-    between_frames = float(np.abs(np.diff(luma, axis=0)).mean()) if len(luma) > 1 else 0.0
-    inside, across = float(steps[~at_border].mean()), float(steps[at_border].mean()) if at_border.any() else 0.0
-    others = [float(luma.mean()), float(luma.std()), np.log(inside + 1e-2), across - inside, between_frames]
-    return np.concatenate([spectrum.ravel(), others]).astype(np.float64)
 
 
 def _codecs(train: Sequence[VideoRows]) -> list[str]:

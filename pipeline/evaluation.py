@@ -69,7 +69,7 @@ def evaluate(settings: EvaluateSettings, paths: DataPaths, student_folder: Path,
         raise EvaluationError(f"{len(test)} test videos have a score; raise prepare.split.test")
     with reproducible(seed=settings.seed, threads=int(record.get("distill", {}).get("threads", 1))):
         student.to(resolve_device(device))
-        views, embeddings = describe_videos(student, data, test, description="evaluate: student")
+        views, vectors = describe_videos(student, data, test, description="evaluate: student")
         means = np.array([scores.mean() for scores in views])
         predictions = {"student": calibrated(student.calibrations(), test, means)}
         if (teacher := _teacher(data, test)) is not None:
@@ -79,7 +79,7 @@ def evaluate(settings: EvaluateSettings, paths: DataPaths, student_folder: Path,
     metrics = {name: _metrics(test, values, settings) for name, values in predictions.items()}
     intervals = _intervals(student, test, views)
     metrics["student"] |= _interval_metrics(test, intervals)
-    details = _details(student, test, intervals, embeddings, paths.videos.parent)
+    details = _details(student, test, intervals, vectors, paths.videos.parent)
     return Evaluation(test, predictions, metrics, _differences(test, predictions, settings), details)
 
 
@@ -188,11 +188,11 @@ def _details(
     student: StudentModel,
     entries: Sequence[VideoRows],
     intervals: np.ndarray,
-    embeddings: np.ndarray,
+    vectors: np.ndarray,
     data_root: Path,
 ) -> list[dict[str, object]]:
     domain = Domain.from_dict(student.config.domain) if student.config.domain else None
-    far = None if domain is None else domain.distance(embeddings) > domain.threshold
+    far = None if domain is None else domain.distance(vectors) > domain.threshold
     digest = student.digest()
     return [
         {

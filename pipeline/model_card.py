@@ -204,6 +204,7 @@ def _domain(domain: Mapping[str, Any] | None) -> str:
     if domain is None:
         return "It does not know which videos are unlike those of its training."
     return (
-        f"A video whose embedding lies further than {domain['threshold']:.3g} from those of {domain['num_videos']} "
-        f"training videos (threshold chosen on {domain['num_validation']} validation videos) is called out of domain."
+        f"A video that lies further than {domain['threshold']:.3g} from {domain['num_videos']} training videos, by its "
+        f"embedding and the statistics of its pixels (threshold chosen on {domain['num_validation']} validation "
+        "videos), is called out of domain."
     )

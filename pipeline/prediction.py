@@ -10,7 +10,7 @@ import torch
 
 from pipeline.aligned import AlignedData, VideoRows
 from pipeline.calibration import Calibration, CalibrationError, fit_calibration
-from pipeline.domain import MAX_VIDEOS, Domain, fit_domain
+from pipeline.domain import MAX_VIDEOS, Domain, fit_domain, video_vector
 from pipeline.metrics import Interval, bootstrap_srcc, srcc
 from pipeline.progress import track
 from pipeline.students import StudentModel
@@ -39,7 +39,7 @@ def predict_videos(
 def describe_videos(
     student: StudentModel, data: AlignedData, entries: Sequence[VideoRows], *, description: str
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Raw scores and embeddings of videos.
+    """Raw scores of videos, and what describes them.
 
     Args:
         student: on the device where it is to run; left in evaluation mode.
@@ -48,26 +48,26 @@ def describe_videos(
         description: what the progress line says.
 
     Returns:
-        Of each video the uncalibrated scores of its views, float64, shape ``(v,)``; and the embeddings' means over
-        views, float64, shape ``(n, d)``.
+        Of each video the uncalibrated scores of its views, float64, shape ``(v,)``; and its `video_vector`, float64,
+        shape ``(n, d)`` together.
     """
     student.eval()
     scores: list[np.ndarray] = []
-    embeddings: list[np.ndarray] = []
+    vectors: list[np.ndarray] = []
     with torch.no_grad(), track(description, len(entries)) as advance:
         for entry in entries:
-            clips = data.batch(entry.rows).clips.to(student.device)
-            output = student(clips)
+            clips = data.batch(entry.rows).clips
+            output = student(clips.to(student.device))
             scores.append(output.score.double().cpu().numpy())
-            embeddings.append(output.embedding.double().mean(dim=0).cpu().numpy())
+            vectors.append(video_vector(output.embedding.cpu().numpy(), clips.numpy()))
             advance()
-    return scores, np.array(embeddings)
+    return scores, np.array(vectors)
 
 
 def describe_domain(
     student: StudentModel, data: AlignedData, training: Sequence[VideoRows], validation: Sequence[VideoRows]
 ) -> Domain:
-    """Where the embeddings of the training videos lie, and how far off validation videos may be.
+    """Where the training videos lie, and how far off validation videos may be.
 
     Args:
         student: trained.
@@ -77,11 +77,11 @@ def describe_domain(
     """
     kept = np.unique(np.linspace(0, len(training) - 1, min(len(training), MAX_VIDEOS)).round().astype(int))
     chosen = [training[index] for index in kept]
-    embeddings = [
+    vectors = [
         describe_videos(student, data, entries, description=f"distill: domain, {split}")[1]
         for split, entries in (("train", chosen), ("val", validation))
     ]
-    return fit_domain(*embeddings)
+    return fit_domain(*vectors)
 
 
 def teacher_scores(data: AlignedData, entries: Sequence[VideoRows]) -> np.ndarray | None:

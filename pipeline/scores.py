@@ -54,8 +54,8 @@ class VideoScore:
         view_scores: per view, in MOS, the mean over segments.
         segments: in order.
         curve: in order.
-        domain_distance: of its embedding from those of the training videos, about 1 for one of them; None where the
-            student does not know.
+        domain_distance: from the training videos, by embedding and pixel statistics, about 1 for one of them; None
+            where the student does not know.
         out_of_domain: whether that is beyond the threshold; then the score deserves little trust.
         dataset: whose scale it is.
         score_name: such as ``MOS``.

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from pipeline.calibration import view_variance
 from pipeline.decoders import DecodeOptions
+from pipeline.domain import video_vector
 from pipeline.errors import PipelineError
 from pipeline.predictors import Predictor, ScoringRecord, load_predictor
 from pipeline.scores import SegmentScore, VideoScore, WindowScore, harmonic_mean
@@ -193,14 +194,13 @@ class QualityScorer:
     def _score_segment(self, segment: SegmentClips) -> "_ScoredSegment":
         raw, embeddings = self._predictor(segment.views)
         windows = [float(self._predictor(clip[None])[0][0]) for clip in segment.window_clips]
-        embedding = embeddings.astype(np.float64).mean(axis=0)
-        domain = self.record.domain
+        domain, vector = self.record.domain, video_vector(embeddings, segment.views)
         return _ScoredSegment(
             span=segment.span,
             score=float(self.calibration(np.asarray(raw.mean()))),
             view_scores=self.calibration(raw),
             windows=tuple(zip(segment.windows, self.calibration(np.array(windows)).tolist(), strict=True)),
-            distance=None if domain is None else float(domain.distance(embedding[None])[0]),
+            distance=None if domain is None else float(domain.distance(vector[None])[0]),
         )
 
     def _put_together(self, head: VideoHead, parts: Sequence["_ScoredSegment"]) -> VideoScore:

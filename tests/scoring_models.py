@@ -7,7 +7,7 @@ import torch
 
 from pipeline.calibration import Calibration
 from pipeline.clips import clip_fingerprint
-from pipeline.domain import fit_domain
+from pipeline.domain import fit_domain, video_vector
 from pipeline.students import StudentModel, create_student
 from pipeline.views import ViewPolicy
 
@@ -53,7 +53,8 @@ def make_student(
     clips = generator.integers(0, 256, (12, *config.clip_shape), np.uint8)
     with torch.no_grad():
         embeddings = student(torch.from_numpy(clips)).embedding.numpy()
-    config.domain = fit_domain(embeddings[:8], embeddings[8:]).as_dict()
+    vectors = np.array([video_vector(row[None], clip[None]) for row, clip in zip(embeddings, clips, strict=True)])
+    config.domain = fit_domain(vectors[:8], vectors[8:]).as_dict()
     config.provenance = {"distill": {"threads": 1}}
     return student
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.calibration import view_variance
-from pipeline.domain import Domain
+from pipeline.domain import Domain, video_vector
 from pipeline.evaluation import EvaluationError, baseline_rows, difference_rows, evaluate, prediction_rows
 from pipeline.manifest import read_labels, read_scales, read_videos, write_labels, write_scales, write_videos
 from pipeline.params import EvaluateSettings
@@ -66,7 +66,8 @@ def test_details_are_what_a_scorer_would_say(evaluation, tiny_data, student_fold
         raw = output.score.detach().double().numpy()
         low, high = fit.interval(float(fit(raw.mean())), view_variance(fit(raw)))
         assert (row["low"], row["high"]) == (pytest.approx(low, abs=1e-3), pytest.approx(high, abs=1e-3))
-        distance = domain.distance(output.embedding.detach().double().mean(dim=0).numpy()[None])[0]
+        clips = tiny_data.batch(entry.rows).clips.numpy()
+        distance = domain.distance(video_vector(output.embedding.detach().numpy(), clips)[None])[0]
         assert row["out_of_domain"] == int(distance > domain.threshold)
         size = 12_000 - 200 * int(entry.label.level)
         assert row["kilobits_per_second"] == pytest.approx(size * 8 * 25 / 50 / 1000)

@@ -7,7 +7,8 @@ import pytest
 
 from pipeline import metrics
 from pipeline.aligned import AlignedData
-from pipeline.baselines import BaselineError, baselines, bits_per_pixel, clip_statistics, crf_codec, least_squares
+from pipeline.baselines import BaselineError, baselines, bits_per_pixel, crf_codec, least_squares
+from pipeline.clip_statistics import clip_statistics
 from pipeline.probes import ProbeError, embeddings, probe_all, ridge
 from tests.tiny_run import TARGET_DIM, write_tiny_run
 
