@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.export:
             run = _restored(options.folder)
             measured = [options.folder / name for name in ("held-out.txt", "held-out-wide.txt", "natural.txt")]
-            export(run, options.export, [path.read_text(encoding="utf-8") for path in measured if path.exists()])
+            texts = [path.read_text(encoding="utf-8") for path in measured if path.exists()]
+            export(run, options.export, texts, options.history)
             print(f"exported step {run.step} to {options.export}")
         else:
             plan = Plan(steps=options.steps, learning_rate=options.learning_rate, seed=options.seed)
@@ -193,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--videos", type=Path, help="evaluate on re-encodes of the pristine videos of this folder")
     parser.add_argument("--height", type=int, default=270, help="of --videos, scaled first; 0 keeps their size")
     parser.add_argument("--export", type=Path, help="write the averaged weights in half precision to this folder")
+    parser.add_argument("--history", default="", help="for the model card: how the run was made, if not by one call")
     parser.add_argument("--miniature", action="store_true", help="the whole program in under a minute")
     return parser
 

@@ -16,10 +16,13 @@ InternVideo2 weights are at hand.
 
 - **Made by** `python -m benchmarks.pretrain --steps {steps}` (seed {seed}, {batch} clips a step; this is step {step};
   {minutes:.0f} minutes in optimiser steps, on one CPU thread of a shared machine), then `--evaluate` and `--export`.
-- **Data**: generated without end: {families} families of procedural sources, encoded with x264, x265, libvpx-vp9 and
-  SVT-AV1 at random CRF, preset, key-frame distance and resolution, some twice. No natural video, no opinion score.
+  {history}
+- **Data**: generated without end: {families} families of procedural sources, {cameras:.0%} of the contents filmed by
+  any camera and the others by a common one, encoded with x264, x265, libvpx-vp9 and SVT-AV1 at random CRF, preset,
+  key-frame distance and resolution, some twice. No natural video, no opinion score.
 - **Targets**: every token's log-MSE, structural similarity at two scales and lost contrast; per clip MS-SSIM, PSNR,
-  detail loss, CRF, bits per pixel and codec; differences between encodes of one content.
+  detail loss, CRF, bits per pixel and codec; differences between encodes of one content; and what the pixels are like:
+  the energy of frequency bands and of motion, per token and per clip.
 - **Head**: one output, (MS-SSIM in dB - 16) / 5. It is a full-reference measure guessed without the reference, not an
   opinion.
 - **Limits**: sources of 144 to 270 lines; 8-bit 4:2:0; compression and rescaling only. See `benchmarks/README.md` for
@@ -29,13 +32,14 @@ InternVideo2 weights are at hand.
 """
 
 
-def export(run: Run, folder: Path, measured: Sequence[str]) -> None:
+def export(run: Run, folder: Path, measured: Sequence[str], history: str = "") -> None:
     """Writes ``model.safetensors``, ``config.json`` and ``README.md``.
 
     Args:
         run: its averaged weights are written.
         folder: made when missing.
         measured: what evaluations printed; each ends the model card as it is.
+        history: how the run differed from one call with one setting, in sentences.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = run.averaged().model.state_dict()
@@ -49,6 +53,8 @@ def export(run: Run, folder: Path, measured: Sequence[str]) -> None:
         batch=plan.groups * plan.encodes,
         minutes=run.seconds / 60,
         families=len(TRAINING.families),
+        cameras=TRAINING.cameras,
+        history=history,
     )
     card += "".join(f"\n```\n{text}```\n" for text in measured)
     (folder / "README.md").write_text(card, encoding="utf-8")
