@@ -75,7 +75,7 @@ def test_the_ladders_mix_codecs_and_spread_crf():
     rungs = [rung for ladder in _all_ladders(settings) for rung in ladder.rungs]
     codecs = Counter(rung.codec for rung in rungs)
     assert set(codecs) == set(CODECS)
-    assert max(codecs.values()) == min(codecs.values())
+    assert max(codecs.values()) < 1.1 * min(codecs.values())
     for codec in CODECS:
         low, high = settings.crf[codec]
         levels = np.array([rung.crf for rung in rungs if rung.codec == codec])
