@@ -171,7 +171,8 @@ def ladders(settings: Settings, index: int) -> list[Ladder]:
     rng = generator(NAME, settings.seed, "ladders", index)
     fps = int(rng.choice(_FPS))
     made = []
-    turn = index * settings.codecs_per_content + index // len(settings.families)
+    turns, family = divmod(index, len(settings.families))
+    turn = (family + turns) * settings.codecs_per_content
     for number in range(settings.codecs_per_content):
         codec = settings.codecs[(turn + number) % len(settings.codecs)]
         low, high = settings.crf[codec]

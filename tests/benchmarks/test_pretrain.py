@@ -1,6 +1,7 @@
 import hashlib
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -9,8 +10,9 @@ from pipeline.clips import RenderTask, render_video
 from pipeline.models.sampling import uniform_indices
 from pipeline.pretraining.evaluation import hand_features
 from pipeline.pretraining.examples import ENCODES, EVALUATION, TRAINING, Group, fragment_places, fragments, make_groups
-from pipeline.pretraining.objectives import WEIGHTS, Predictions, losses, total
+from pipeline.pretraining.objectives import WEIGHTS, Predictions, losses, perceived, total
 from pipeline.pretraining.replay import Replay
+from pipeline.pretraining.statistics import clip_statistics, token_statistics
 from pipeline.pretraining.training import Plan, Run
 from pipeline.synthesis.encoding import Recipe, decode, encode
 from pipeline.synthesis.planes import Shape, Video420
@@ -113,13 +115,34 @@ def test_continued_run_equals_uninterrupted_run(tmp_path):
 def test_losses_vanish_for_perfect_predictions_and_every_term_is_weighted():
     dense, targets = torch.zeros(4, 256, 4), torch.tensor([[1.0, 0, 0, 0, 0]] * 2 + [[-1.0, 0, 0, 0, 0]] * 2)
     codecs = torch.tensor([0, 1, 2, 3])
-    logits = 50.0 * torch.nn.functional.one_hot(codecs, 4)
-    terms = losses(Predictions(dense, targets[:, 0], targets[:, 0], targets, logits), dense, targets, codecs, 2)
+    clips = torch.randint(0, 256, (4, 8, 112, 112, 3), dtype=torch.uint8)
+    pixels = perceived(clips, torch.arange(256))
+    perfect = Predictions(
+        dense, targets[:, 0], targets[:, 0], targets, 50.0 * torch.nn.functional.one_hot(codecs, 4), *pixels
+    )
+    terms = losses(perfect, dense, targets, codecs, pixels, 2)
     assert set(terms) == set(WEIGHTS)
     assert float(total(terms)) < 1e-6
-    off = Predictions(dense, targets[:, 0], targets[:, 0] + 1, targets, logits)
-    shifted = losses(off, dense, targets, codecs, 2)
+    shifted = losses(perfect._replace(score=targets[:, 0] + 1), dense, targets, codecs, pixels, 2)
     assert float(shifted["pairs"]) < 1e-6 < float(shifted["score"])
+
+
+def test_statistics_by_hand():
+    # One patch of 14 px whose rows alternate by a wave of the DCT's own frequency 7: all power is in that coefficient.
+    place = torch.arange(14)
+    wave = 40.0 * torch.cos(torch.pi * (2 * place + 1) * 7 / 28)
+    frame = (128.0 + wave[:, None].expand(14, 14)).round().to(torch.uint8)
+    clips = frame[None, None, :, :, None].expand(1, 2, 14, 14, 3)
+    tokens = token_statistics(clips, 14, 2)
+    assert tokens.shape == (1, 1, 8)
+    radius = torch.hypot(place[:, None].float(), place[None].float()).flatten()[1:]
+    band = ((radius - 0.5) / (13 / 7)).floor().clamp(max=6)
+    ring = int(((torch.tensor(7.0) - 0.5) / (13 / 7)).floor())
+    energy = 40.0 * (14 / 2) ** 0.5 * 14**0.5 / float((band == ring).sum())
+    assert tokens[0, 0, ring].item() == pytest.approx(np.log(energy + 0.1), abs=0.05)
+    assert tokens[0, 0, :7].argmax() == ring
+    assert tokens[0, 0, 7].item() == pytest.approx(np.log(0.1), abs=1e-4)
+    assert clip_statistics(clips, 14).shape == (1, 24)
 
 
 def test_learning_rate_warms_up_stays_and_falls_to_zero():

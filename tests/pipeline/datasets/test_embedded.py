@@ -76,6 +76,10 @@ def test_the_ladders_mix_codecs_and_spread_crf():
     codecs = Counter(rung.codec for rung in rungs)
     assert set(codecs) == set(CODECS)
     assert max(codecs.values()) < 1.1 * min(codecs.values())
+    pairs = {
+        (index % len(settings.families), embedded.ladders(settings, index)[0].rungs[0].codec) for index in range(40)
+    }
+    assert len(pairs) == len(settings.families) * len(CODECS)
     for codec in CODECS:
         low, high = settings.crf[codec]
         levels = np.array([rung.crf for rung in rungs if rung.codec == codec])
