@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test test-slow check format audit clean
+.PHONY: repro test test-slow bench check format audit clean
 
 repro: $(STAMP)  ## run the whole pipeline
 	dvc repro
@@ -14,6 +14,9 @@ test: $(STAMP)  ## the fast tests: at most 12 minutes on two cores
 
 test-slow: $(STAMP)  ## the long tests
 	python -m pytest -m "slow and not gpu" --timeout=1500
+
+bench: $(STAMP)  ## how close each stage comes to its physical limit: at most 15 minutes on two quiet cores
+	python -m benchmarks
 
 check: $(STAMP)  ## format, lint, types, import contracts
 	ruff format --check .

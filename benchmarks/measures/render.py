@@ -6,22 +6,73 @@ with something else slows both.
 """
 
 import hashlib
+import os
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.harness import Figure, Setting, at_least
+from benchmarks.material import write_videos
 from pipeline import registry
 from pipeline.clips import RenderTask, render_video
 from pipeline.views import ViewPolicy, draw_view
 from pipeline.workers import Limits, LocalWorkers, Lost
 
+LIMIT = "the decoder alone: the same files opened, counted and decoded in as many processes, no pixel looked at"
 FRAGMENTS = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4)
 RESIZE = ViewPolicy(policy="resize", sampling="uniform", num_frames=8, size=224)
 _LIMITS = Limits(seconds=600.0)
+
+
+def figures(setting: Setting) -> Iterator[Figure]:
+    """Both kinds of view sets on one worker and on two, and how two do against one."""
+    size = {"width": 1280, "height": 720, "num_frames": 48} if not setting.small else {}
+    paths = write_videos(setting.folder / "videos", setting.size(12, 2), **size)
+    rates: dict[int, list[float]] = {}
+    for what, policy, workers in (
+        ("fragments, one worker", FRAGMENTS, 1),
+        ("resized, one worker", RESIZE, 1),
+        ("fragments, two workers", FRAGMENTS, 2),
+    ):
+        found = measure(paths, {"main": policy}, workers=workers, rounds=setting.rounds)
+        if policy is FRAGMENTS:
+            rates[workers] = found.rates
+        yield Figure(
+            what=f"render, {what}",
+            against="the decoder alone, same files and processes",
+            ratios=found.ratios,
+            goal=at_least(0.9),
+            detail={
+                "clips_per_second": statistics.median(found.rates),
+                "cpu_ratio": statistics.median(found.cpu_ratios),
+            },
+        )
+    yield Figure(
+        what="render, clips/s of two workers",
+        against="one worker",
+        ratios=[two / one for one, two in zip(rates[1], rates[2], strict=True)],
+        detail={"cores": len(os.sched_getaffinity(0))},
+    )
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What each round gave.
+
+    Attributes:
+        ratios: render's clips/s over decoding's.
+        cpu_ratios: the same by processor time, which a busy machine disturbs less.
+        rates: clips/s of render.
+    """
+
+    ratios: list[float]
+    cpu_ratios: list[float]
+    rates: list[float]
 
 
 def decode_alone(task: RenderTask) -> int:
@@ -75,7 +126,7 @@ def measure(
     decoder: str = "auto",
     workers: int = 1,
     rounds: int = 5,
-) -> dict[str, float]:
+) -> Rounds:
     """Measures rendering against decoding alone.
 
     Args:
@@ -85,36 +136,17 @@ def measure(
         decoder: a file of ``pipeline/decoders/``.
         workers: processes.
         rounds: how often both sides run; the first is a warm-up and not counted.
-
-    Returns:
-        ``ratio`` (render's clips/s over decoding's), ``ratio_low`` and ``ratio_high`` (the extremes over rounds),
-        ``cpu_ratio`` (the same by processor time, which a busy machine disturbs less) and ``clips_per_second``.
     """
     tasks = tasks_of(paths, policies, num_views=num_views, decoder=decoder)
-    ratios, cpu_ratios, rates = [], [], []
+    found = Rounds([], [], [])
     for turn in range(rounds + 1):
         decode_seconds, decode_cpu = _timed(decode_alone, tasks, workers)
         render_seconds, render_cpu = _timed(render_video, tasks, workers)
         if turn:
-            ratios.append(decode_seconds / render_seconds)
-            cpu_ratios.append(decode_cpu / render_cpu)
-            rates.append(len(tasks) * num_views * len(policies) / render_seconds)
-    return {
-        "ratio": statistics.median(ratios),
-        "ratio_low": min(ratios),
-        "ratio_high": max(ratios),
-        "cpu_ratio": statistics.median(cpu_ratios),
-        "clips_per_second": statistics.median(rates),
-    }
-
-
-def scaling(
-    paths: Sequence[Path], policies: Mapping[str, ViewPolicy], workers: Sequence[int], *, rounds: int = 3
-) -> dict[str, float]:
-    """Clips/s of ``render`` for several numbers of workers, keyed by that number."""
-    return {
-        str(number): measure(paths, policies, workers=number, rounds=rounds)["clips_per_second"] for number in workers
-    }
+            found.ratios.append(decode_seconds / render_seconds)
+            found.cpu_ratios.append(decode_cpu / render_cpu)
+            found.rates.append(len(tasks) * num_views * len(policies) / render_seconds)
+    return found
 
 
 def _timed(function: Callable[[RenderTask], Any], tasks: Sequence[RenderTask], workers: int) -> tuple[float, float]:

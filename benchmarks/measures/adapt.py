@@ -1,0 +1,70 @@
+"""``adapt`` against one pass of the frozen trunk and E passes of the blocks that train."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from benchmarks.harness import Figure, Setting, at_most, in_turn, workshop
+from benchmarks.material import write_run
+from cache import open_store
+from pipeline.adaptation import adapt, initial_teacher
+from pipeline.models.preprocessing import normalise
+from pipeline.params import load_params
+from pipeline.teachers import internvideo2_tiny
+
+LIMIT = "the trunk once over all labelled clips, then per epoch the trainable part over one view of each video and back"
+_PARAMS = Path(__file__).parents[2] / "params.yaml"
+
+
+def figures(setting: Setting) -> Iterator[Figure]:
+    """The default teacher, its last block, six epochs, four views per video."""
+    splits = {"train": setting.size(96, 4), "val": setting.size(16, 2), "test": 1}
+    views = 4
+    data = write_run(setting.folder, splits=splits, num_views=views)
+    settings = load_params(_PARAMS).adapt.model_copy(update={"threads": 1, "checkpoint": None, "epochs": 6})
+    store = open_store(data / "clips.zarr")
+    rows = np.arange((splits["train"] + splits["val"]) * views)
+    preprocessing = internvideo2_tiny.PREPROCESSING
+    clips = torch.from_numpy(store.read("main", rows))
+    num_train = splits["train"] * views
+
+    def whole() -> None:
+        adapt(
+            settings,
+            clips=data / "clips.zarr",
+            tables=data,
+            teacher=Path("teacher"),
+            curves=Path("curves.csv"),
+            device="cpu",
+        )
+
+    def limit() -> None:
+        torch.set_num_threads(1)
+        model = initial_teacher(settings)
+        model.freeze_trunk(int(settings.trainable_blocks))
+        tokens = torch.cat(
+            [model.forward_trunk(normalise(part, preprocessing.mean, preprocessing.std)) for part in clips.split(8)]
+        )
+        optimiser = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad])
+        for _ in range(settings.epochs):
+            for part in tokens[:num_train:views].split(settings.batch_size):
+                logits = model.forward_from(part).logits
+                optimiser.zero_grad()
+                functional.mse_loss(logits[:, 0], torch.zeros(len(part))).backward()
+                optimiser.step()
+            with torch.no_grad():
+                for part in tokens[num_train:].split(8):
+                    model.forward_from(part)
+
+    with workshop(setting.folder / "work"):
+        turns = in_turn(whole, limit, setting.fewer(3))
+    yield Figure(
+        what=f"adapt, the last block, {settings.epochs} epochs",
+        against="a trunk pass and as many passes of the block",
+        ratios=turns.time_ratios(),
+        goal=at_most(1.2),
+        detail={"clips": len(rows), **turns.detail()},
+    )

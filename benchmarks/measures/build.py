@@ -1,0 +1,37 @@
+"""Building a store whose rows cost nothing to compute: unchanged, one video more, adopted; against from nothing.
+
+What a teacher would cost is left out, so these ratios are the worst there can be.
+"""
+
+from collections.abc import Iterator
+
+from benchmarks.harness import Figure, Setting, timed
+from benchmarks.material import write_random_store
+from cache import Pool
+
+LIMIT = "the same store built from nothing, every row forced to the disk"
+
+
+def figures(setting: Setting) -> Iterator[Figure]:
+    """One figure per kind of build."""
+    count = setting.size(1000, 5)
+    seconds: dict[str, list[float]] = {"nothing changed": [], "one video more": [], "adopted, the pool lost": []}
+    nothing = []
+    for turn in range(setting.fewer(3)):
+        folder = setting.folder / str(turn)
+        path, pool = folder / "store.zarr", Pool(folder / "pool")
+
+        def build(num_videos: int, pool: Pool = pool, path=path) -> float:  # type: ignore[no-untyped-def]
+            return timed(lambda: write_random_store(path, num_videos=num_videos, pool=pool))[0]
+
+        nothing.append(build(count))
+        seconds["nothing changed"].append(build(count))
+        seconds["one video more"].append(build(count + 1))
+        seconds["adopted, the pool lost"].append(build(count + 1, Pool(folder / "empty")))
+    for what, times in seconds.items():
+        yield Figure(
+            what=f"a store of {count} videos, {what}",
+            against="from nothing",
+            ratios=[ours / limit for ours, limit in zip(times, nothing, strict=True)],
+            detail={"ours_seconds": min(times), "limit_seconds": min(nothing)},
+        )

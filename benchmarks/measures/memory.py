@@ -1,0 +1,150 @@
+"""Peak memory of ``render``, ``extract`` and ``distill`` on a set four times larger, against the smaller set.
+
+Each runs in a process of its own, which tells its own high-water mark (``VmHWM``): ``ru_maxrss`` would begin with what
+the parent had when it forked. Worker processes are watched from outside.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+
+from benchmarks.harness import Figure, Setting, at_most, workshop
+from benchmarks.material import CLIP_SHAPE, write_random_store, write_run, write_teacher, write_videos
+from cache import ArraySpec
+
+LIMIT = "the same stage on a quarter of the videos"
+_PARAMS = Path(__file__).parents[2] / "params.yaml"
+_POLL_SECONDS = 0.02
+
+
+def figures(setting: Setting) -> Iterator[Figure]:
+    """One figure per stage; ``extract`` and ``distill`` with the small default models."""
+    for stage, count in (
+        ("render", setting.size(40, 2)),
+        ("extract", setting.size(24, 2)),
+        ("distill", setting.size(48, 4)),
+    ):
+        ratios, peaks = [], []
+        for turn in range(setting.fewer(3)):
+            told = []
+            for number in (count, 4 * count):
+                folder = setting.folder / f"{stage} {number} {turn}"
+                arguments = [sys.executable, "-m", "benchmarks.measures.memory", stage, str(number), str(folder)]
+                done = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True)
+                told.append(json.loads(done.stdout.splitlines()[-1]))
+            ratios.append(told[1]["bytes"] / told[0]["bytes"])
+            peaks.append(told)
+        small, large = peaks[0]
+        yield Figure(
+            what=f"memory of {stage}, {4 * count} videos",
+            against=f"{count} videos",
+            ratios=ratios,
+            goal=at_most(1.1),
+            detail={
+                "ours_mb": large["bytes"] / 1e6,
+                "limit_mb": small["bytes"] / 1e6,
+                "of_which_before_the_stage_mb": large["before"] / 1e6,
+                "bytes_per_video_more": (large["bytes"] - small["bytes"]) / (3 * count),
+                "worker_mb": large["workers"] / 1e6,
+                "smaller_sets_worker_mb": small["workers"] / 1e6,
+            },
+        )
+
+
+def high_water_bytes(process: int | str = "self") -> int:
+    """The most memory a process ever had resident; 0 where the system does not tell."""
+    try:
+        text = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    lines = [line for line in text.splitlines() if line.startswith("VmHWM:")]
+    return int(lines[0].split()[1]) * 1024 if lines else 0
+
+
+class Workers(threading.Thread):
+    """Watches this process's children.
+
+    Attributes:
+        peak_bytes: the largest high-water mark that was seen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak_bytes = 0
+
+    def run(self) -> None:
+        """Looks again and again, until the process ends."""
+        this = psutil.Process()
+        while True:
+            for child in this.children():
+                self.peak_bytes = max(self.peak_bytes, high_water_bytes(child.pid))
+            time.sleep(_POLL_SECONDS)
+
+
+def _render(folder: Path, count: int) -> Callable[[], object]:
+    from benchmarks.measures.render import FRAGMENTS
+    from pipeline.digests import file_digest
+    from pipeline.manifest import Video
+    from pipeline.params import load_params
+    from pipeline.rendering import render
+
+    params = load_params(_PARAMS)
+    paths = write_videos(folder / "videos", count)
+    geometry = {"width": 320, "height": 180, "fps": 30.0, "num_frames": 24, "pix_fmt": "yuv420p"}
+    videos = [
+        Video(video_id=path.stem, path=f"videos/{path.name}", sha256=file_digest(path), dataset="b", **geometry)
+        for path in paths
+    ]
+    return lambda: render(
+        params.render,
+        {"main": FRAGMENTS},
+        videos,
+        data_root=folder,
+        store=folder / "clips.zarr",
+        runtime=params.runtime.model_copy(update={"workers": 1}),
+    )
+
+
+def _extract(folder: Path, count: int) -> Callable[[], object]:
+    from pipeline.extraction import Plan, extract
+    from pipeline.params import load_params
+
+    params = load_params(_PARAMS)
+    spec = ArraySpec("main", "uint8", CLIP_SHAPE, ("t", "h", "w", "c"), {"benchmark": 1})
+    clips = write_random_store(folder / "clips.zarr", num_videos=count, num_views=2, specs=[spec])
+    settings = params.extract.model_copy(update={"threads": 1})
+    plan = Plan(teacher=write_teacher(folder / "teacher"), clips=clips, settings=settings, device="cpu")
+    return lambda: extract(plan, folder / "targets.zarr", params.runtime.model_copy(update={"workers": 1}))
+
+
+def _distill(folder: Path, count: int) -> Callable[[], object]:
+    from pipeline.aligned import DataPaths
+    from pipeline.params import load_params
+    from pipeline.training import distil
+
+    data = write_run(folder, splits={"train": count, "val": 4, "test": 2})
+    settings = load_params(_PARAMS).distill.model_copy(update={"epochs": 1, "threads": 1})
+    files = {"labels": "labels.csv", "scales": "dataset.json", "clips": "clips.zarr", "targets": "targets.zarr"}
+    paths = DataPaths(videos=data / "videos.csv", **{name: data / file for name, file in files.items()})
+    return lambda: distil(settings, paths, device="cpu")
+
+
+def _main(stage: str, count: int, folder: Path) -> None:
+    """What the process of its own does: makes the set, runs the stage, tells its peak."""
+    with workshop(folder):
+        work = {"render": _render, "extract": _extract, "distill": _distill}[stage](folder, count)
+        before = high_water_bytes()
+        workers = Workers()
+        workers.start()
+        work()
+    print(json.dumps({"bytes": high_water_bytes(), "before": before, "workers": workers.peak_bytes}))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,127 @@
+"""``teachonce score`` of ten seconds of 1080p on one core, against decoding the frames that it needs."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.harness import Figure, Setting, at_most, in_turn
+from benchmarks.material import CLIP_SHAPE
+from benchmarks.measures.start_up import teachonce
+from pipeline.calibration import fit_calibration
+from pipeline.clip_statistics import NUM_STATISTICS
+from pipeline.clips import clip_fingerprint
+from pipeline.decoders import DecodeOptions
+from pipeline.domain import fit_domain
+from pipeline.registry import find
+from pipeline.scoring import QualityScorer
+from pipeline.segments import Span
+from pipeline.students import create_student
+from pipeline.synthesis.encoding import Recipe, encode
+from pipeline.synthesis.planes import Video420
+from pipeline.views import ViewPolicy, draw_view
+
+LIMIT = "the decoder alone, on the frames that the views and the curve's points are cut from; no process is started"
+_POLICY = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4)
+_VIEWS, _FPS = 4, 25
+
+
+def figures(setting: Setting) -> Iterator[Figure]:
+    """The command as a whole, start-up included; and a scorer that is loaded already. One core for either side."""
+    seconds = setting.size(10, 2)
+    video = setting.folder / "video.mp4"
+    height, width = (1080, 1920) if not setting.small else (180, 320)
+    recipe = Recipe(codec="h264", crf=26, preset="veryfast", gop=50, fps=_FPS)
+    video.write_bytes(encode(_source(seconds * _FPS, height, width), recipe))
+    student = _write_student(setting.folder / "student")
+    frames = _frames(seconds * _FPS, height, width)
+
+    def decode() -> None:
+        with find("decoders", "auto").open(video, options=DecodeOptions()) as opened:
+            if sum(1 for _ in opened.frames(frames)) != len(frames):
+                raise RuntimeError("a frame is missing")
+
+    command = [*teachonce(), "score", str(video), "--model", str(student), "--json"]
+    torch.set_num_threads(1)
+    with _one_core(), QualityScorer.from_pretrained(student, threads=1) as scorer:
+        for what, work, goal in (
+            ("a video, the scorer loaded", lambda: scorer.score(video), None),
+            ("teachonce score, the whole command", lambda: _run(command), at_most(1.5)),
+        ):
+            turns = in_turn(work, decode, setting.rounds)
+            yield Figure(
+                what=what,
+                against=f"decoding the {len(frames)} frames it needs",
+                ratios=turns.time_ratios(),
+                goal=goal,
+                detail={"frames_of_the_video": seconds * _FPS, **turns.detail()},
+            )
+
+
+def _frames(num_frames: int, height: int, width: int) -> list[int]:
+    """The frames of all views of the only segment, and of the first view of each second."""
+    spans = [(Span(0, num_frames), view) for view in range(_VIEWS)]
+    spans += [(Span(start, start + _FPS), 0) for start in range(0, num_frames, _FPS)]
+    wanted = set()
+    for span, view in spans:
+        drawn = draw_view(
+            _POLICY,
+            num_frames=span.stop - span.start,
+            height=height,
+            width=width,
+            digest="0" * 64,
+            view=view,
+            repeat=False,
+        )
+        wanted |= {span.start + index for index in drawn.frames}
+    return sorted(wanted)
+
+
+def _source(num_frames: int, height: int, width: int) -> Video420:
+    """Drifting texture with grain: quick to make, and as hard to decode as a film."""
+    random = np.random.default_rng(0)
+    coarse = np.kron(random.integers(40, 200, (height // 8 + 40, width // 8 + 40)), np.ones((8, 8), np.uint8))
+    grain = random.integers(0, 12, (height + 64, width + 64))
+    planes = []
+    for index in range(num_frames):
+        at, shift = index % 256, (index * 29) % 64
+        planes.append(coarse[at : at + height, at : at + width] + grain[shift : shift + height, shift : shift + width])
+    chroma = np.full((num_frames, height // 2, width // 2), 128, np.uint8)
+    return Video420(np.stack(planes).astype(np.uint8), chroma, chroma)
+
+
+def _write_student(folder: Path) -> Path:
+    torch.manual_seed(0)
+    student = create_student("internvideo2", {}, target_dim=256, clip_shape=CLIP_SHAPE).eval()
+    scores, mos = np.linspace(0, 1, 20), np.linspace(5, 95, 20)
+    calibration = fit_calibration(scores, mos, dataset="benchmark", score_name="none", scale_low=0.0, scale_high=100.0)
+    config = student.config
+    config.view, config.num_views = clip_fingerprint(_POLICY, decoder="auto", short="fail"), _VIEWS
+    config.calibrations = {"benchmark": calibration.as_dict()}
+    embeddings = np.random.default_rng(0).normal(size=(12, 256 + NUM_STATISTICS))
+    config.domain = fit_domain(embeddings[:8], embeddings[8:]).as_dict()
+    config.provenance = {"distill": {"threads": 1}}
+    student.save_pretrained(folder)
+    return folder
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Keeps this process and those it starts on one core, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
