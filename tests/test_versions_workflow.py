@@ -1,8 +1,12 @@
-"""A data set that changes: versions on a real DVC repository with a remote, as ``README.md`` describes them."""
+"""A data set that changes: versions on a real DVC repository with a remote.
+
+The commands are those of the section "Versioning a data set" of ``pipeline/README.md``; the last test holds the two
+together.
+"""
 
 import json
 import os
-import shutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +22,9 @@ from tests.videos import write_video
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 OPTIONS = "{low: 1.0, high: 5.0, columns: {content: content}}"
+DOCUMENT = Path(__file__).parents[1] / "pipeline/README.md"
+RAN: list[str] = []
+"""Every command of these tests."""
 NAMES = [f"{content}_{crf}" for content in "abcde" for crf in (20, 45)]
 
 
@@ -50,6 +57,14 @@ class Brought(Project):
             self.encode(name, number)
         self.dvc("remote", "add", "--default", "shelf", str(folder.parent / "remote"))
 
+    def dvc(self, *arguments: str, good: bool = True) -> str:
+        RAN.append(" ".join(["dvc", *arguments]))
+        return super().dvc(*arguments, good=good)
+
+    def git(self, *arguments: str) -> str:
+        RAN.append(" ".join(["git", *arguments]))
+        return git(self.folder, *arguments)
+
     def encode(self, name: str, number: int) -> None:
         path = self.folder / f"data/raw/csv/{name}.mp4"
         path.unlink(missing_ok=True)
@@ -65,9 +80,9 @@ class Brought(Project):
         table.write_text("\n".join(["path,mos,content", *rows]) + "\n")
         self.dvc("add", "data/raw/csv")
         ran = self.repro()
-        git(self.folder, "add", "--all")
-        git(self.folder, "commit", "--quiet", "-m", tag)
-        git(self.folder, "tag", tag)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "-m", tag)
+        self.git("tag", tag)
         self.dvc("push")
         return ran
 
@@ -83,6 +98,7 @@ class Brought(Project):
         return (self.folder / "data" / name).read_text(encoding="utf-8")
 
     def diff(self, *versions: str) -> dict:
+        RAN.append(" ".join(["teachonce", "data", "diff", *versions]))
         code = "import sys; from pipeline.cli import main; main()"
         done = subprocess.run(
             [sys.executable, "-c", code, "data", "diff", *versions, "--json"],
@@ -122,12 +138,12 @@ def test_what_changed_is_told(project: Brought) -> None:
 
 def test_switching_versions_computes_nothing(project: Brought) -> None:
     newer = project.table(), project.table("labels.csv")
-    git(project.folder, "checkout", "--quiet", "v1")
+    project.git("checkout", "--quiet", "v1")
     project.dvc("checkout")
     assert project.table() != newer[0]
     assert (project.folder / "data/raw/csv/b_20.mp4").exists()
     assert project.repro() == []
-    git(project.folder, "checkout", "--quiet", "v2")
+    project.git("checkout", "--quiet", "v2")
     project.dvc("checkout")
     assert (project.table(), project.table("labels.csv")) == newer
     assert project.repro() == []
@@ -136,10 +152,10 @@ def test_switching_versions_computes_nothing(project: Brought) -> None:
 def test_installed_hooks_switch_the_data_with_git(project: Brought, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     project.dvc("install")
-    git(project.folder, "checkout", "--quiet", "v1")
+    project.git("checkout", "--quiet", "v1")
     assert (project.folder / "data/raw/csv/b_20.mp4").exists()
     assert "f_30" not in project.table()
-    git(project.folder, "checkout", "--quiet", "v2")
+    project.git("checkout", "--quiet", "v2")
     assert not (project.folder / "data/raw/csv/b_20.mp4").exists()
     assert "f_30" in project.table()
     for hook in ("post-checkout", "pre-commit", "pre-push"):
@@ -158,12 +174,8 @@ def test_relabelling_runs_no_teacher_unless_it_is_adapted(project: Brought) -> N
 
 
 def test_a_second_clone_pulls_and_computes_one_video(project: Brought, tmp_path: Path) -> None:
-    clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "--quiet", "--branch", "v2", str(project.folder), str(clone)], check=True)
-    other = object.__new__(Brought)
-    other.folder, other.scores = clone, {}
-    git(clone, "config", "user.name", "t")
-    git(clone, "config", "user.email", "t@example.org")
+    other = clone_of(project, tmp_path / "clone", "v2")
+    clone = other.folder
     other.dvc("pull")
     assert other.repro() == []
     rows = (clone / "data/raw/csv/labels.csv").read_text().splitlines()[1:]
@@ -174,14 +186,35 @@ def test_a_second_clone_pulls_and_computes_one_video(project: Brought, tmp_path:
     assert other.computed() == other.views()
 
 
-def test_another_repository_imports_the_data_set(project: Brought, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    git(other, "init", "--quiet")
-    dvc = [sys.executable, "-m", "dvc"]
-    subprocess.run([*dvc, "init", "--quiet"], cwd=other, check=True, capture_output=True)
-    source = [str(project.folder), "data/raw/csv", "--rev", "v1", "-o", "bought"]
-    subprocess.run([*dvc, "import", *source], cwd=other, check=True, capture_output=True)
-    assert (other / "bought/b_20.mp4").exists()
-    assert not (other / "bought/f_30.mp4").exists()
-    shutil.rmtree(other)
+def clone_of(project: Brought, folder: Path, tag: str) -> Brought:
+    words = ["clone", "--quiet", "--branch", tag, str(project.folder), str(folder)]
+    RAN.append(" ".join(["git", *words]))
+    subprocess.run(["git", *words], check=True)
+    other = object.__new__(Brought)
+    other.folder, other.scores = folder, {}
+    git(folder, "config", "user.name", "t")
+    git(folder, "config", "user.email", "t@example.org")
+    return other
+
+
+def test_another_project_imports_a_version_and_prepares_it(project: Brought, tmp_path: Path) -> None:
+    other = clone_of(project, tmp_path / "other", "v2")
+    git(other.folder, "rm", "--quiet", "data/raw/csv.dvc")
+    other.dvc("import", str(project.folder), "data/raw/csv", "--rev", "v1", "-o", "data/raw/csv")
+    assert (other.folder / "data/raw/csv/b_20.mp4").exists()
+    assert not (other.folder / "data/raw/csv/f_30.mp4").exists()
+    assert other.repro("prepare") == ["prepare"]
+    assert "b_20" in other.table()
+    assert "f_30" not in other.table()
+
+
+def test_the_document_shows_what_was_run_here(project: Brought) -> None:
+    section = DOCUMENT.read_text(encoding="utf-8").split("## Versioning a data set\n")[1].split("\n## ")[0]
+    shown = [line for line in section.split("```sh\n")[1].split("```")[0].splitlines() if line and line[0] != "#"]
+    assert len(shown) > 12
+    places = {"<folder>": "data/raw/csv", "<remote>": r"\S+", "<repository>": r"\S+", "<clone>": r"\S+"}
+    for line in shown:
+        pattern = re.escape(line)
+        for name, value in places.items():
+            pattern = pattern.replace(re.escape(name), value)
+        assert any(re.fullmatch(pattern, command) for command in RAN), f"{line!r} was not run"
