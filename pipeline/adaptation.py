@@ -36,6 +36,7 @@ from pipeline.optimisation import (
     resolve_device,
 )
 from pipeline.params import AdaptSettings
+from pipeline.records import replacing, replacing_folder
 
 SHIPPED = Path("models/pretrained")
 DESCRIPTION = "teacher.json"
@@ -79,7 +80,8 @@ def adapt(
             store = open_store(clips)
             train, val = (_labelled(store, tables, split) for split in ("train", "val"))
             history = FineTuning(settings, model, store, preprocessing, resolve_device(device)).run(train, val)
-        _save(model.cpu(), teacher, settings, preprocessing)
+        with replacing_folder(teacher) as folder:
+            _save(model.cpu(), folder, settings, preprocessing)
     _write_curves(curves, history)
     best = max(history, key=lambda epoch: epoch["val_srcc"], default=None)
     return {
@@ -173,7 +175,6 @@ def _with_head(config: InternVideo2Config, num_classes: int) -> InternVideo2Conf
 
 
 def _save(model: InternVideo2, folder: Path, settings: AdaptSettings, preprocessing: Preprocessing) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     model.eval().save_pretrained(folder)
     description = {
         "teacher": settings.teacher,
@@ -187,7 +188,7 @@ def _save(model: InternVideo2, folder: Path, settings: AdaptSettings, preprocess
 
 def _write_curves(path: Path, history: list[dict[str, float]]) -> None:
     names = ["epoch", "train_loss", "val_loss", "val_srcc"]
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)

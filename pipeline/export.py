@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 from pipeline.predictors import EMBEDDING, INPUT, METADATA_KEY, SCORE, OnnxPredictor, ScoringRecord, TorchPredictor
+from pipeline.records import replacing
 from pipeline.students import StudentModel
 
 MOST_CLIPS = 1024
@@ -84,7 +85,8 @@ def export_onnx(student: StudentModel, path: Path, *, int8: bool = False) -> Non
     record = {name: value for name, value in student.config.to_dict().items() if name != "_name_or_path"}
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(record, sort_keys=True)})
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    with replacing(path) as partial:
+        partial.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def deviation(student: StudentModel, path: Path, clips: NDArray[np.uint8] | None = None) -> Deviation:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar, get_args
 
 from pipeline.errors import PipelineError, nearest
+from pipeline.records import replacing
 
 Split = Literal["train", "val", "test"]
 DATA_ROOT = Path("data")
@@ -190,9 +191,9 @@ def resolve(root: Path, relative: str) -> Path:
 
 def write_scales(path: Path, scales: dict[str, ScoreScale]) -> None:
     """Writes ``dataset.json``: the scale of each data set's scores."""
-    path.write_text(
-        json.dumps({name: asdict(scale) for name, scale in sorted(scales.items())}, indent=2) + "\n", encoding="utf-8"
-    )
+    text = json.dumps({name: asdict(scale) for name, scale in sorted(scales.items())}, indent=2) + "\n"
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def read_scales(path: Path) -> dict[str, ScoreScale]:
@@ -216,9 +217,8 @@ def _write(path: Path, row_type: type[_Row], rows: Iterable[_Row]) -> None:
     writer.writerow(names)
     writer.writerows([[_to_text(getattr(row, name)) for name in names] for row in ordered])
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text.getvalue(), encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(text.getvalue(), encoding="utf-8")
 
 
 def _to_text(value: Any) -> str:

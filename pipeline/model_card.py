@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.records import replacing
 
 LICENCES = {
     "weights": "Licence of these weights",
@@ -68,7 +69,9 @@ def write_model_card(folder: Path, config: Mapping[str, Any], additions: Additio
         config: the student's ``config.json``.
         additions: what is known beside it.
     """
-    (folder / "README.md").write_text(card_text(config, additions or Additions()), encoding="utf-8")
+    text = card_text(config, additions or Additions())
+    with replacing(folder / "README.md") as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def publish(student: Path, folder: Path, config: Mapping[str, Any], additions: Additions) -> None:
@@ -85,7 +88,8 @@ def publish(student: Path, folder: Path, config: Mapping[str, Any], additions: A
     """
     if folder.exists():
         raise CardError(f"{folder} is there already; name a new folder, or remove it")
-    shutil.copytree(student, folder)
+    # Contents alone: what DVC made read-only is free in a copy.
+    shutil.copytree(student, folder, copy_function=shutil.copyfile)
     write_model_card(folder, config, additions)
 
 

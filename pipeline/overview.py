@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pipeline.manifest import Label, ScoreScale, Video
+from pipeline.records import replacing
 
 _SPLITS = {"train": "#4c72b0", "val": "#dd8452", "test": "#55a868"}
 _MOST_ROWS = 12
@@ -37,9 +38,8 @@ def draw_overview(path: Path, videos: Sequence[Video], labels: Sequence[Label], 
     _draw_counts(sizes, [_size(video) for video in videos], labels, "Sizes, px")
     _draw_lengths(lengths, videos, labels)
     figure.suptitle(f"{len(videos)} videos of {len({label.content for label in labels})} contents")
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, format="png", metadata={"Software": None})
-    partial.replace(path)
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", metadata={"Software": None})
 
 
 def _draw_scores(axes: Any, videos: Sequence[Video], labels: Sequence[Label], scales: dict[str, ScoreScale]) -> None:

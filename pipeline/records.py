@@ -1,4 +1,8 @@
-"""What a stage leaves for people and for git: ``results/<stage>/metrics.json`` and ``timing.json``.
+"""How a stage leaves its files, and what is for people and for git: ``results/<stage>/metrics.json``, ``timing.json``.
+
+DVC may keep an output and its cache as one file, by hard link. Whoever writes into such a file changes what the cache
+holds under the old digest, so no stage writes into a file that is there: `replacing` and `replacing_folder` lend a
+place beside it.
 
 Metrics are scalars only and, but for rates, the same whenever the stage is run again; the time that a stage took is
 kept apart from them, so that equal runs leave equal metrics.
@@ -6,6 +10,8 @@ kept apart from them, so that equal runs leave equal metrics.
 
 import json
 import math
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +19,50 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path("results")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Puts a new file in the place of one that may be there, without writing into that one.
+
+    Args:
+        path: of the file; its folder is there.
+
+    Yields:
+        Where to write, beside it. On success that file takes the place in one step; else it is removed.
+    """
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Puts a new folder in the place of one that may be there, without writing into that one's files.
+
+    Args:
+        folder: the folder; those above it are made when missing.
+
+    Yields:
+        An empty folder to write to. On success it takes the place, and the old one goes; else it is removed. A kill
+        between the two leaves the old one in a hidden folder beside its place, which the next call removes.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{folder.name}.building-"
+    for left in folder.parent.iterdir():
+        if left.name.startswith(prefix):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder.parent) as place:
+        fresh = Path(place) / "new"
+        fresh.mkdir()
+        yield fresh
+        if folder.exists():
+            folder.rename(Path(place) / "old")
+        fresh.rename(folder)
 
 
 @contextmanager
@@ -37,9 +87,8 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
     A number that is not finite has no place in JSON, so it is written as null.
     """
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(_finite(values), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(_finite(values), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _finite(value: Any) -> Any:

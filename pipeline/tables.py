@@ -4,6 +4,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline.records import replacing
+
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Writes rows that have the same columns.
@@ -12,10 +14,8 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         path: the file; replaced in one step.
         rows: column → value; the first row's order is the header's. Without rows the file is empty.
     """
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
         if rows:
             writer.writeheader()
         writer.writerows(rows)
-    partial.replace(path)

@@ -1,13 +1,12 @@
 """Stage ``distill``: a student trained from clips, cached targets and labels; ``models/student/`` out. No teacher."""
 
-import shutil
 from pathlib import Path
 
 from cache.errors import CacheError
 from pipeline.aligned import DataPaths
 from pipeline.model_card import write_model_card
 from pipeline.params import load_params
-from pipeline.records import timed, write_json
+from pipeline.records import replacing_folder, timed, write_json
 from pipeline.tables import write_rows
 from pipeline.training import distil
 from stages import run_stage
@@ -22,9 +21,9 @@ def main() -> None:
         result = distil(params.distill, DataPaths(), device=params.runtime.device)
         if not result.is_main_process:
             return
-        shutil.rmtree(STUDENT, ignore_errors=True)
-        result.student.save_pretrained(STUDENT)
-        write_model_card(STUDENT, result.student.config.to_dict())
+        with replacing_folder(STUDENT) as folder:
+            result.student.save_pretrained(folder)
+            write_model_card(folder, result.student.config.to_dict())
         write_rows(results / "curves.csv", result.curves)
         write_rows(results / "step_time.csv", result.step_times.rows())
         write_json(results / "metrics.json", result.metrics)

@@ -1,6 +1,5 @@
 """Puts the page together from a run."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.params import ReportSettings
+from pipeline.records import replacing
 from pipeline.reporting import breakdown, curves, figures, frames, identity, summary
 from pipeline.reporting.files import Table
 from pipeline.reporting.predictions import Prediction
@@ -41,9 +41,8 @@ def write_report(root: Path, settings: ReportSettings, path: Path) -> None:
     """
     text = render_page(load_run(root), settings, identity.git_revision(root))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def render_page(run: Run, settings: ReportSettings, revision: str | None) -> str:
