@@ -7,13 +7,12 @@ Matroska; packets that an edit list hides are not counted), else by decoding. ``
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import av
 import av.error
@@ -26,6 +25,8 @@ from numpy.typing import NDArray
 
 from pipeline.colour import Colour, planes_to_rgb, untagged
 from pipeline.decoders import DecodeError, DecodeOptions, VideoInfo, check_file, check_indices, check_size
+from pipeline.decoders._counting import DAMAGE, count, say
+from pipeline.decoders._h264 import FrameNumbers
 from pipeline.pictures import PlanarPicture, RgbPicture
 
 _FORMATS = (
@@ -33,13 +34,10 @@ _FORMATS = (
     "mxf,gif,dv,ogg,rm,wtv,m4v,mjpeg"
 )
 _STILLS = {b"\x89PNG\r\n\x1a\n": "png_pipe", b"\xff\xd8\xff": "jpeg_pipe", b"BM": "bmp_pipe"}
-_ONE_PACKET_ONE_FRAME = {"h264", "hevc", "vvc", "vp9", "av1", "mjpeg", "prores", "ffv1", "rawvideo", "dnxhd"}
-_COUNTABLE_CONTAINERS = {"mov", "mp4", "matroska", "webm", "ivf"}
 _MATRICES = {1: "bt709", 2: "untagged", 3: "untagged", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
 _NUMBERS = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, "bt2020": 9}
 _RANGES = {0: "untagged", 1: "limited", 2: "full"}
 _TRIAL_ROWS = 16
-_DAMAGE = (av.error.FFmpegError, ValueError, EOFError)
 
 
 def available() -> bool:
@@ -76,7 +74,7 @@ def check_ends(path: Path, *, options: DecodeOptions) -> VideoInfo:
             end = (stream.start_time or 0) + stream.duration if stream.duration else container.duration
             try:
                 container.seek(end or 0, stream=stream if stream.duration else None, backward=True)
-            except (*_DAMAGE, OSError):
+            except (*DAMAGE, OSError):
                 # No index to jump by: the last frame is reached through all others.
                 list(video.frames([info.num_frames - 1]))
                 return info
@@ -96,7 +94,7 @@ class PyavVideo:
         container, stream = _open(path, options)
         with container:
             check_size(stream.width, stream.height, options)
-            counted = _count(container, stream, options)
+            counted = count(container, stream, options, partial(_decode, container, stream))
             still = container.format.name in _STILLS.values()
             fps = None if still else _rate(stream)
             seconds = container.duration / av.time_base if container.duration and not still else None
@@ -194,8 +192,8 @@ def _open(path: Path, options: DecodeOptions) -> tuple[InputContainer, VideoStre
     limits["max_pixels"] = str(options.max_frame_pixels)
     try:
         container = av.open(f"file:{path}", format=still, options=limits, metadata_errors="replace")
-    except (*_DAMAGE, OSError) as error:
-        raise DecodeError(f"not a readable video: {_say(error)}") from None
+    except (*DAMAGE, OSError) as error:
+        raise DecodeError(f"not a readable video: {say(error)}") from None
     shown = [stream for stream in container.streams.video if not _is_attached(stream)]
     if not shown:
         container.close()
@@ -234,81 +232,18 @@ def _rate(stream: VideoStream) -> float | None:
     return float(Fraction(rate)) if rate else None
 
 
-class _Counted(NamedTuple):
-    """How many frames are shown; the other fields are those of ``VideoInfo``."""
-
-    shown: int
-    edited: bool = False
-    open_groups: bool = False
-    untimed: bool = False
-
-
-def _count(container: InputContainer, stream: VideoStream, options: DecodeOptions) -> _Counted:
-    """Counts the frames that are shown, and notes what else their packets tell."""
-    if stream.codec_context.name not in _ONE_PACKET_ONE_FRAME or not (
-        _COUNTABLE_CONTAINERS & set(container.format.name.split(","))
-    ):
-        return _Counted(sum(1 for _ in _limited(_decode(container, stream), options)))
-    shown = hidden = 0
-    key_pts, open_groups, untimed = None, False, False
-    with _demuxer_complaints() as complaints:
-        try:
-            for packet in _limited(container.demux(stream), options):
-                if packet.size == 0:
-                    continue
-                if packet.is_corrupt:
-                    raise DecodeError(f"the container is damaged at packet {shown + hidden}")
-                hidden += packet.is_discard
-                shown += not packet.is_discard
-                untimed |= not packet.is_discard and (packet.pts is None or packet.pts < 0)
-                if packet.is_keyframe:
-                    key_pts = packet.pts
-                elif key_pts is not None and packet.pts is not None and packet.pts < key_pts:
-                    open_groups = True
-        except _DAMAGE as error:
-            raise DecodeError(f"the container is damaged after {shown} frames: {_say(error)}") from None
-    names = set(container.format.name.split(","))
-    for _, source, message in complaints:
-        if names & set(source.split(",")):
-            raise DecodeError(f"the container is damaged: {message.strip()}")
-    if shown == 0:
-        raise DecodeError("the video has no frames")
-    return _Counted(shown, hidden > 0 or _shortened(container, stream, shown), open_groups, untimed)
-
-
-def _shortened(container: InputContainer, stream: VideoStream, shown: int) -> bool:
-    """Whether an MP4's edit list leaves out frames altogether: its sample table, which knows no edits, has others."""
-    return "mov" in container.format.name.split(",") and stream.frames != shown
-
-
-def _limited(items: Iterator[Any], options: DecodeOptions) -> Iterator[Any]:
-    for number, item in enumerate(items):
-        if number > options.max_frames:
-            raise DecodeError(f"the video has more than {options.max_frames} frames")
-        yield item
-
-
-@contextmanager
-def _demuxer_complaints() -> Iterator[list[tuple[int, str, str]]]:
-    """Collects what FFmpeg logs as an error: a Matroska file cut short says so nowhere else."""
-    before = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)
-    av.logging.set_skip_repeated(False)
-    try:
-        with av.logging.Capture() as complaints:
-            yield complaints
-    finally:
-        av.logging.set_level(before)
-
-
-def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def _decode(
+    container: InputContainer, stream: VideoStream, numbers: FrameNumbers | None = None
+) -> Iterator[VideoFrame]:
     try:
         for packet in container.demux(stream):
+            if numbers is not None:
+                numbers.check(packet)
             for frame in packet.decode():
                 if isinstance(frame, VideoFrame):
                     yield frame
-    except _DAMAGE as error:
-        raise DecodeError(f"the video is damaged: {_say(error)}") from None
+    except DAMAGE as error:
+        raise DecodeError(f"the video is damaged: {say(error)}") from None
 
 
 def _quarter_turns(frame: VideoFrame) -> int:
@@ -393,7 +328,3 @@ def _subsampling(frame: VideoFrame) -> tuple[int, int]:
     """Shifts of rows and columns from luma to chroma, asked for at a size that divides evenly."""
     layout = frame.format
     return (64 // layout.chroma_height(64)).bit_length() - 1, (64 // layout.chroma_width(64)).bit_length() - 1
-
-
-def _say(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -263,6 +263,12 @@ DAMAGED = {
         _altered(lambda data: data[: len(data) // 2] + bytes(300) + data[len(data) // 2 + 300 :], codec="libvpx-vp9")
     ),
     "first_key_frame_missing.mkv": _wrong(lambda path: remux(path, keep=lambda number: number > 0)),
+    **{
+        f"later_frames_missing.{suffix}": _wrong(
+            lambda path: remux(path, keep=lambda number: not 8 <= number < 12), "frames are missing before packet 8"
+        )
+        for suffix in ("mkv", "mp4", "ts")
+    },
     "first_key_frame_missing.ts": _wrong(lambda path: remux(path, keep=lambda number: number > 0)),
 }
 NAMES = {
