@@ -12,6 +12,7 @@ from pathlib import Path
 from cache.assemble import Plan
 from cache.chunks import CRC_BYTES, sha256_of
 from cache.errors import StoreError
+from cache.files import distrust
 from cache.pool import Entry, Pool, row_digests
 from cache.precision import Stored
 from cache.specs import OK, ArraySpec, Unit
@@ -94,6 +95,7 @@ def _adopt_array(
             entry = table.take(index, wanted, pool)
         except StoreError as error:
             logger.warning("%s of %s not adopted: %s", spec.name, unit.video_id, error)
+            table.distrust(index)
             continue
         if entry is not None:
             entries[spec.recipe, unit.key] = entry
@@ -138,6 +140,13 @@ class OldRows:
             raise StoreError("its bytes do not have the digests the store lists")
         pairs = None if loss is None else [(cosine, error) for cosine, error in loss]
         return pool.put(self.spec, unit, Stored(values, pairs), columns, adopted=True)
+
+    def distrust(self, index: int) -> None:
+        """Keep DVC from handing out again the files that hold one video's rows."""
+        views = self.store.views_per_video
+        first, last = index * views, (index + 1) * views - 1
+        for chunk in range(first // self.stored.chunk_rows, last // self.stored.chunk_rows + 1):
+            distrust(self.store.files.path(self.stored.chunk(chunk)))
 
     def _link(self, index: int, unit: Unit, pool: Pool, told: Entry) -> Entry:
         name = self.stored.chunk(index)

@@ -14,10 +14,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from cache.errors import CacheError, ExchangeError, StoreError
-from cache.files import Folder
+from cache.files import Folder, distrust
 from cache.pool import Pool
 from cache.specs import FAILED
 from cache.store import Store, open_store
+from cache.verify import UNEXPECTED
 from cache.verify import verify as verify_files
 
 app = typer.Typer(name="cache", help=__doc__, no_args_is_help=True, add_completion=False)
@@ -132,8 +133,16 @@ def verify(
     as_json: Json = False,
     deep: Annotated[bool, typer.Option("--deep", help="Compare every SHA-256 too, of files and of rows.")] = False,
 ) -> None:
-    """Read everything and name every array, chunk and video that is not as it was written."""
-    problems = verify_files(Folder(_existing(path)), deep=deep)
+    """Read everything and name every array, chunk and video that is not as it was written.
+
+    A damaged file stays as it is, but loses its read-only mark, so that DVC, which may keep it as one file with its
+    cache, does not vouch for it: `dvc repro` then makes it anew.
+    """
+    files = Folder(_existing(path))
+    problems = verify_files(files, deep=deep)
+    for problem in problems:
+        if problem.chunk and problem.what != UNEXPECTED:
+            distrust(files.path(problem.chunk))
     if as_json:
         _print({"ok": not problems, "problems": [problem.as_dict() for problem in problems]})
     else:

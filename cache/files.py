@@ -1,9 +1,28 @@
 """Where the files of a store are: a folder, or, for a store that DVC keeps by content, wherever DVC keeps them."""
 
+import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+
+READ_ONLY = 0o444
+
+
+def distrust(path: Path) -> None:
+    """Take away what makes DVC vouch for a file that is damaged: that it is read-only, and its time.
+
+    By hard link or symbolic link it may be the file in DVC's cache. DVC does not read what is read-only there, and
+    would link it into the work tree again and again; now it reads it, finds it damaged, and drops it.
+    """
+    with contextlib.suppress(OSError):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            return
+        if stat.S_IMODE(mode) == READ_ONLY:
+            path.chmod(READ_ONLY | stat.S_IWUSR)
+        os.utime(path)
 
 
 class Files(Protocol):

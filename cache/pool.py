@@ -22,6 +22,7 @@ import numpy as np
 
 from cache.chunks import CRC_BYTES, disk_errors, seal, sha256_of, unseal
 from cache.errors import PoolError, SpecError
+from cache.files import READ_ONLY, distrust
 from cache.fingerprint import canonical, digest
 from cache.lock import Lock
 from cache.precision import Stored
@@ -30,7 +31,6 @@ from cache.specs import ArraySpec, Unit
 logger = logging.getLogger(__name__)
 LONGEST_SIDECAR_BYTES = 64 << 20
 COPY_BYTES = 4 << 20
-READ_ONLY = 0o444
 
 
 @dataclass(frozen=True)
@@ -262,6 +262,7 @@ class Pool:
 
     @staticmethod
     def _discard(chunk: Path, about: Path) -> None:
+        distrust(chunk)
         with contextlib.suppress(OSError):
             about.unlink(missing_ok=True)
             chunk.unlink(missing_ok=True)

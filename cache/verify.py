@@ -27,6 +27,7 @@ from cache.specs import FAILED, OK
 Array = np.ndarray[Any, Any]
 NAMED_VIDEOS = 8
 LONGEST_DOCUMENT_BYTES = 1 << 20
+UNEXPECTED = "does not belong to the store"
 
 
 class Problem(str):
@@ -156,7 +157,7 @@ class _Verifier:
         expected = {ROOT, *(path for path, _ in self.root.expected_files())}
         for path in sorted(set(self.files.listing()) - expected):
             array = path.split("/")[0]
-            yield Problem("does not belong to the store", array if array in self.arrays else "", path)
+            yield Problem(UNEXPECTED, array if array in self.arrays else "", path)
 
     def _read(self, path: str, limit: int) -> bytes | str:
         """Return a file's content, or why it cannot be had."""
