@@ -47,7 +47,7 @@ class Brought(Project):
         stages = (folder / "dvc.yaml").read_text(encoding="utf-8")
         # Up to the teacher: what follows would take its time and show nothing more.
         (folder / "dvc.yaml").write_text(stages[: stages.index("  distill:\n")], encoding="utf-8")
-        self.replace("embedding_normed, logits]", "embedding_normed]")
+        self.replace("embedding_normed, logits, tokens]", "embedding_normed]")
         torch.manual_seed(1)
         internvideo2_tiny.config().save_pretrained(folder / "mine")
         save_file(InternVideo2(internvideo2_tiny.config()).state_dict(), folder / "mine/model.safetensors")

@@ -1,18 +1,22 @@
-"""A tiny run of every stage, each a process of its own as DVC starts it, that can be ended at any moment."""
+"""A tiny run of every stage, each a process of its own, that can be ended at any moment."""
 
 import hashlib
+import importlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
+from cache import CacheError
+from stages import run_stage
 from tests.imports import ROOT
 
 STAGES = ("prepare", "render", "adapt", "extract", "distill", "evaluate", "report")
@@ -44,53 +48,81 @@ SECONDS = 300.0
 
 
 class Run:
-    """One project folder.
+    """One project folder, and a process that starts stages in it.
+
+    That process has imported every stage, and each stage is a fork of it: what is ended is then at work, not importing.
 
     Args:
-        folder: made here, with a ``params.yaml`` of the tiny settings.
+        folder: made with a ``params.yaml`` of the tiny settings where it is not there.
         environment: variables of its processes, beside those of this one.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        (folder / ".dvc").mkdir(parents=True)
-        params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-        for section, changes in TINY.items():
-            params[section] |= changes
-        (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **(environment or {})}
-        self._environment.pop("DVC_ROOT", None)
+        if not folder.exists():
+            (folder / ".dvc").mkdir(parents=True)
+            params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+            for section, changes in TINY.items():
+                params[section] |= changes
+            (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **(environment or {})}
+        variables.pop("DVC_ROOT", None)
+        command = [sys.executable, "-m", "tests.faults.project"]
+        pipe = subprocess.PIPE
+        self._server = subprocess.Popen(command, cwd=folder, env=variables, stdin=pipe, stdout=pipe, bufsize=0)
 
-    def start(self, stage: str) -> "subprocess.Popen[bytes]":
-        """Starts a stage; what it prints goes to ``<stage>.log``."""
-        with (self.folder / f"{stage}.log").open("ab") as log:
-            command = [sys.executable, "-m", f"stages.{stage}"]
-            return subprocess.Popen(command, cwd=self.folder, env=self._environment, stdout=log, stderr=log)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.close()
+        self._server.wait(SECONDS)
+        self._server.stdout.close()
+
+    def start(self, stage: str) -> int:
+        """Starts a stage, whose process it returns; what it prints goes to ``<stage>.log``."""
+        assert self._server.stdin is not None
+        self._server.stdin.write(f"{stage}\n".encode())
+        return self._answer(SECONDS)
+
+    def wait(self, seconds: float = SECONDS) -> int:
+        """Waits for the stage that was started; its exit status, negative where a signal ended it.
+
+        Raises:
+            TimeoutError: it is still at work.
+        """
+        return self._answer(seconds)
+
+    def _answer(self, seconds: float) -> int:
+        assert self._server.stdout is not None
+        if not select.select([self._server.stdout], [], [], seconds)[0]:
+            raise TimeoutError
+        return int(self._server.stdout.readline())
 
     def finish(self, stage: str) -> float:
         """Runs a stage to its end; the seconds that it took."""
+        self.start(stage)
         start = time.monotonic()
-        process = self.start(stage)
-        try:
-            process.wait(SECONDS)
-        finally:
-            process.kill()
-        assert process.returncode == 0, (self.folder / f"{stage}.log").read_text(encoding="utf-8")
+        assert self.wait() == 0, (self.folder / f"{stage}.log").read_text(encoding="utf-8")
         return time.monotonic() - start
 
-    def end(self, stage: str, after_seconds: float, how: signal.Signals) -> bool:
-        """Starts a stage and ends it; whether it was still at work."""
+    def end(self, stage: str, after_seconds: float, how: signal.Signals) -> float | None:
+        """Starts a stage and ends it.
+
+        Returns:
+            None when it was still at work; else the seconds that it took to finish before that.
+        """
         process = self.start(stage)
+        start = time.monotonic()
         try:
-            process.wait(after_seconds)
-            return False
-        except subprocess.TimeoutExpired:
-            process.send_signal(how)
-            process.wait(SECONDS)
-            return process.returncode != 0
-        finally:
-            process.kill()
-            process.wait()
+            self.wait(after_seconds)
+        except TimeoutError:
+            os.kill(process, how)
+            if self.wait() != 0:
+                return None
+        return time.monotonic() - start
 
     def digests(self, stage: str) -> dict[str, str]:
         """Digest of every file that a stage leaves, but for times."""
@@ -115,7 +147,29 @@ class Run:
         return {path: (path.stat().st_ino, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files}
 
 
+def serve() -> None:
+    """Starts the stages that standard input names, one after another; prints the process and then its exit status."""
+    mains = {stage: importlib.import_module(f"stages.{stage}").main for stage in STAGES}
+    for line in sys.stdin:
+        stage = line.strip()
+        process = os.fork()
+        if not process:
+            log = os.open(f"{stage}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            for descriptor in (1, 2):
+                os.dup2(log, descriptor)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            sys.argv = [stage]
+            run_stage(mains[stage], CacheError)
+            return
+        print(process, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+
+
 def _untimed(path: Path) -> bytes:
     if path.name != "metrics.json" or path.parent.name != "extract":
         return path.read_bytes()
     return json.dumps(json.loads(path.read_bytes()) | {"clips_per_second": 1.0}).encode()
+
+
+if __name__ == "__main__":
+    serve()
