@@ -7,6 +7,7 @@ import numpy as np
 
 from cache import Job, Rows, build_store, open_store
 from pipeline.adaptation import initial_teacher
+from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.optimisation import reproducible
 from pipeline.params import AdaptSettings
 
@@ -42,12 +43,18 @@ def shuffle_targets(source: Path, destination: Path, *, seed: int) -> None:
 
 
 def save_first_values(settings: AdaptSettings, folder: Path) -> Path:
-    """Saves the selected teacher as it is before any training, and returns the folder.
+    """Saves the selected teacher as it is before any training, without a head, and returns the folder.
+
+    With a head it would be taken for a checkpoint that predicts scores.
 
     Args:
         settings: the section ``adapt``; its checkpoint and the shipped weights are not used.
         folder: to be written.
     """
     with reproducible(seed=settings.seed, threads=settings.threads):
-        initial_teacher(settings, from_nothing=True).save_pretrained(folder)
+        model = initial_teacher(settings, from_nothing=True)
+    bare = InternVideo2(InternVideo2Config(**{**model.config.to_dict(), "num_classes": 0}))
+    kept = bare.state_dict().keys()
+    bare.load_state_dict({name: value for name, value in model.state_dict().items() if name in kept})
+    bare.save_pretrained(folder)
     return folder

@@ -22,7 +22,7 @@ from pipeline.decoders import DecodeError, DecodeOptions, OpenVideo, check_file
 from pipeline.pictures import Picture
 from pipeline.views import ViewError, ViewParameters, ViewPolicy, draw_view
 
-VERSION = 2
+VERSION = 3
 """2: a file whose frames have no time, or one before zero, is decoded by PyAV; decord counted them wrongly."""
 _Uses = dict[int, list[tuple[int, int]]]
 

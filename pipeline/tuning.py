@@ -1,8 +1,8 @@
 """What ``extract`` would cost, and how many videos its batches should hold: measured once, then a tracked parameter.
 
 The batch rule is part of the fingerprint, since sums may round differently in batches of another size. A size is
-proposed only where a row's bits do not depend on its place in the batch or on its mates; otherwise a store that grows would
-differ from one built at once.
+proposed only where a row's bits do not depend on its place in the batch or on its mates; otherwise a store that grows
+would differ from one built at once.
 """
 
 import statistics

@@ -27,6 +27,8 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "pipeline/clips.py",
         "pipeline/decoders/__init__.py",
         "pipeline/decoders/_complaints.py",
+        "pipeline/decoders/_counting.py",
+        "pipeline/decoders/_h264.py",
         "pipeline/decoders/auto.py",
         "pipeline/decoders/decord.py",
         "pipeline/decoders/pyav.py",

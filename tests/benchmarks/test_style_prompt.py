@@ -21,7 +21,8 @@ def params() -> Params:
     whole = load_params(ROOT / "params.yaml")
     evaluate = whole.evaluate.model_copy(update={"bootstrap": 100})
     options = {style_prompt.STUDENT: TINY}
-    distill = {"epochs": 1, "threads": 1, "batch_size": 8, "options": options}
+    losses = {"mos_regression": 1.0, "feature_smoothl1": 0.05}
+    distill = {"epochs": 1, "threads": 1, "batch_size": 8, "options": options, "losses": losses}
     return whole.model_copy(
         update={
             "distill": whole.distill.model_copy(update=distill),
