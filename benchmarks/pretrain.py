@@ -45,8 +45,19 @@ def main(arguments: list[str] | None = None) -> int:
             export(run, options.export, texts, options.history)
             print(f"exported step {run.step} to {options.export}")
         else:
-            plan = Plan(steps=options.steps, learning_rate=options.learning_rate, seed=options.seed)
-            train(plan, options.folder, TRAINING, options.capacity, options.workers, options.save_every, options.watch)
+            plan = Plan(
+                steps=options.steps, learning_rate=options.learning_rate, seed=options.seed, warmup=options.warmup
+            )
+            train(
+                plan,
+                options.folder,
+                TRAINING,
+                options.capacity,
+                options.workers,
+                options.save_every,
+                options.watch,
+                options.initial,
+            )
     except PipelineError as error:
         print(error, file=sys.stderr)
         return 1
@@ -54,7 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train(
-    plan: Plan, folder: Path, variety: Variety, capacity: int, workers: int, save_every: float, watch: int
+    plan: Plan,
+    folder: Path,
+    variety: Variety,
+    capacity: int,
+    workers: int,
+    save_every: float,
+    watch: int,
+    initial: Path | None = None,
 ) -> Run:
     """Trains to the end of the plan, from the last checkpoint in ``folder`` if there is one.
 
@@ -66,9 +84,10 @@ def train(
         workers: generator processes.
         save_every: seconds between checkpoints.
         watch: contents of the held-out set on which progress is watched; 0 for none.
+        initial: an exported folder whose weights a run without a checkpoint begins with.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    run = Run(plan)
+    run = Run(plan, initial)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         run.restore(checkpoint)
@@ -181,6 +200,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pretrain", description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=6000, help="optimiser steps in all")
     parser.add_argument("--learning-rate", type=float, default=Plan(steps=1).learning_rate)
+    parser.add_argument("--warmup", type=int, default=Plan(steps=1).warmup, help="steps")
+    parser.add_argument("--initial", type=Path, help="begin with the weights of this exported folder")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of the training process")
     parser.add_argument("--workers", type=int, default=1, help="generator processes")

