@@ -8,6 +8,7 @@ student whose targets are another video's, and one of a teacher whose trunk has 
     python -m benchmarks.seeds --seeds 1 2 3
     python -m benchmarks.seeds --seeds 1 2 3 --fractions 0.1x10 0.2 0.5 1.0    # ten seeds at 0.1
     python -m benchmarks.seeds --seeds 1 2 3 --controls
+    python -m benchmarks.seeds --seeds 1 2 3 --workers 2 --threads 1           # two runs at once on two cores
 
 It needs what ``dvc repro render`` leaves. Written: ``results/seeds/table.csv``, one row per fraction, seed and
 predictor; ``results/seeds/summary.md``; with several fractions also ``results/few_labels/curve.csv``, which the report
@@ -79,9 +80,10 @@ def main() -> None:
         "--fractions", nargs="+", default=["1.0"], help="0.1, or 0.1x10 for ten seeds from the first on"
     )
     parser.add_argument("--controls", action="store_true", help="shuffled targets, and a teacher with first values")
-    parser.add_argument("--workers", type=int, default=1, help="runs at once; each has the threads of params.yaml")
+    parser.add_argument("--workers", type=int, default=1, help="runs at once")
+    parser.add_argument("--threads", type=int, help="of adapt and distill, instead of those of params.yaml")
     arguments = parser.parse_args()
-    params = load_params()
+    params = with_threads(load_params(), arguments.threads)
     tasks = [task for text in arguments.fractions for task in tasks_of(text, arguments.seeds, arguments.controls)]
     RESULTS.mkdir(parents=True, exist_ok=True)
     rows = finished(params)
@@ -98,6 +100,14 @@ def main() -> None:
         CURVE.parent.mkdir(parents=True, exist_ok=True)
         write_table(CURVE, ("labelled_fraction", "predictor", "srcc", "srcc_low", "srcc_high"), few_label_curve(rows))
     print(text)
+
+
+def with_threads(params: Params, threads: int | None) -> Params:
+    """The same settings with other threads: several runs of one thread each fill a machine better than one of many."""
+    if threads is None:
+        return params
+    changed = {name: getattr(params, name).model_copy(update={"threads": threads}) for name in ("adapt", "distill")}
+    return params.model_copy(update=changed)
 
 
 def tasks_of(fraction: str, seeds: Sequence[int], controls: bool) -> list[Task]:

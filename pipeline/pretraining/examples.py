@@ -35,9 +35,6 @@ _SIZES = ((320, 180), (256, 144), (384, 216), (480, 270))
 _SIZE_ODDS = (0.4, 0.3, 0.2, 0.1)
 _LENGTHS, _LENGTH_ODDS = (16, 24, 32), (0.4, 0.4, 0.2)
 _SCALES, _SCALE_ODDS = (1.0, 0.75, 0.667, 0.5), (0.7, 0.1, 0.1, 0.1)
-_UPLOAD_SHARE = 0.9
-"""An upload's highest CRF, as the share of its codec's range."""
-_DELIVERY_CRF = 8, 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +47,6 @@ class Variety:
         presets: per codec.
         gops: longest distances between key frames.
         double: share of encodes whose input was itself encoded before.
-        delivered: share of the encodes made at a lower resolution that are encoded once more after they were scaled
-            back, all but losslessly, as files are that a service hands out.
         cameras: share of the contents that are not filmed by the common camera but by any.
         views: groups (view positions) per content.
     """
@@ -60,8 +55,7 @@ class Variety:
     families: tuple[str, ...]
     presets: dict[str, tuple[str, ...]]
     gops: tuple[int, ...]
-    double: float = 0.25
-    delivered: float = 0.5
+    double: float = 0.15
     cameras: float = 0.6
     views: int = 4
 
@@ -145,23 +139,15 @@ def make_groups(variety: Variety, index: int) -> list[Group]:
 
 
 def distort(source: Video420, recipe: Recipe, rng: np.random.Generator, variety: Variety) -> tuple[bytes, Video420]:
-    """Encodes a source, sometimes what another encoder left of it; what the viewer gets has the source's size.
-
-    Returns:
-        The file that was asked for, and the frames that are seen.
-    """
-    upload = source
+    """Encodes a source, sometimes twice, and returns the file and its frames at the source's size."""
     if rng.random() < variety.double:
         first = draw_recipe(rng, variety)
         low, high = CRF_RANGES[first.codec]
-        crf = int(rng.integers(low, low + round(_UPLOAD_SHARE * (high - low)) + 1))
-        upload = decode(encode(source, Recipe(codec=first.codec, crf=crf, preset=first.preset, gop=32)))
-    file = encode(upload, recipe)
-    video = resized(decode(file), source.shape.width, source.shape.height)
-    if recipe.scale != 1.0 and rng.random() < variety.delivered:
-        crf = int(rng.integers(*_DELIVERY_CRF))
-        video = decode(encode(video, replace(recipe, crf=crf, scale=1.0)))
-    return file, video
+        first = Recipe(codec=first.codec, crf=int(rng.integers(low, (low + high) // 2)), preset=first.preset, gop=32)
+        file = encode(decode(encode(source, first)), recipe)
+    else:
+        file = encode(source, recipe)
+    return file, resized(decode(file), source.shape.width, source.shape.height)
 
 
 def assemble(
