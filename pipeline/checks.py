@@ -146,7 +146,7 @@ def score_problems(entries: Sequence[Entry], scales: Mapping[str, ScoreScale]) -
             problems.append(f"{entry.video_id}: the data set {entry.dataset!r} has no scale; run prepare again")
         elif entry.mos is not None and not scale.low <= entry.mos <= scale.high:
             problems.append(
-                f"{entry.video_id}: {scale.score_name} is {entry.mos:g}; "
+                f"{entry.told}: {scale.score_name} is {entry.mos:g}; "
                 f"the scale of {entry.dataset} is {scale.low:g} to {scale.high:g}"
             )
     return problems
@@ -168,21 +168,39 @@ def _as_entry(video: Video, label: Label) -> Entry:
     )
 
 
-def duplicates_across_splits(videos: Sequence[Video], labels: Sequence[Label]) -> list[str]:
-    """Names the files that stand in two splits under different names; an empty list is good."""
+def duplicates(videos: Sequence[Video]) -> list[list[str]]:
+    """The names of videos that are one file, in groups of two or more."""
+    by_digest: dict[str, list[str]] = defaultdict(list)
+    for video in videos:
+        by_digest[video.sha256].append(video.video_id)
+    return [names for names in by_digest.values() if len(names) > 1]
+
+
+def duplicates_across_splits(
+    videos: Sequence[Video], labels: Sequence[Label], told: Mapping[str, str] | None = None
+) -> list[str]:
+    """Names the files that stand in two splits under different names; an empty list is good.
+
+    Args:
+        videos: of the manifest.
+        labels: of all of them.
+        told: video_id → how a message calls the video; by its name where it is left out.
+    """
     labels_by_id = {label.video_id: label for label in labels}
     by_digest: dict[str, list[Label]] = defaultdict(list)
     for video in videos:
         by_digest[video.sha256].append(labels_by_id[video.video_id])
     return [
-        f"{_listed(found)} are the same file in different splits; give them one content, or remove all but one"
+        f"{_listed(found, told or {})} are the same file in different splits; "
+        "give them one content, or remove all but one"
         for found in by_digest.values()
         if len({label.split for label in found}) > 1
     ]
 
 
-def _listed(labels: Sequence[Label]) -> str:
-    return " and ".join(f"{label.video_id} ({label.split})" for label in labels[:4])
+def _listed(labels: Sequence[Label], told: Mapping[str, str]) -> str:
+    shown = " and ".join(f"{told.get(label.video_id, label.video_id)} ({label.split})" for label in labels[:4])
+    return f"{shown} and {len(labels) - 4} more" if len(labels) > 4 else shown
 
 
 def _place(entry: Entry, data_root: Path) -> tuple[Path, str | None] | str:
@@ -211,11 +229,11 @@ def _videos(entries: Sequence[Entry], outcomes: Mapping[int, FileFacts | str]) -
     for number, entry in enumerate(entries):
         facts = outcomes[number]
         if isinstance(facts, str):
-            problems.append(f"{entry.video_id}: {facts}")
+            problems.append(f"{entry.told}: {facts}")
             continue
         if entry.num_frames is not None and entry.num_frames != facts.num_frames:
             problems.append(
-                f"{entry.video_id}: {entry.path} has {facts.num_frames} frames; its table claims {entry.num_frames}"
+                f"{entry.told}: {entry.path} has {facts.num_frames} frames; its table claims {entry.num_frames}"
             )
         videos.append(Video(video_id=entry.video_id, path=entry.path, dataset=entry.dataset, **asdict(facts)))
     return videos, problems

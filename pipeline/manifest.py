@@ -9,8 +9,9 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar, get_args
 
@@ -139,13 +140,20 @@ def read_labels(path: Path) -> list[Label]:
     return labels
 
 
-def content_leaks(labels: Sequence[Label]) -> list[str]:
-    """Names each content that stands in more than one split; an empty list is good."""
-    splits: dict[str, set[str]] = {}
+def content_leaks(labels: Sequence[Label], told: Mapping[str, str] | None = None) -> list[str]:
+    """Names each content that stands in more than one split, and a video of it in each; an empty list is good.
+
+    Args:
+        labels: of all videos.
+        told: video_id → how a message calls the video; by its name where it is left out.
+    """
+    splits: dict[str, dict[str, str]] = {}
     for label in labels:
-        splits.setdefault(label.content, set()).add(label.split)
+        name = (told or {}).get(label.video_id, label.video_id)
+        splits.setdefault(label.content, {}).setdefault(label.split, name)
     return [
-        f"content {content!r} is in the splits {', '.join(sorted(found))}; a content may be in one only"
+        f"content {content!r} is in the splits "
+        f"{' and '.join(f'{split} ({video})' for split, video in sorted(found.items()))}; a content may be in one only"
         for content, found in sorted(splits.items())
         if len(found) > 1
     ]
@@ -175,7 +183,8 @@ def resolve(root: Path, relative: str) -> Path:
         relative: the path as the table has it.
 
     Raises:
-        ManifestError: the path is absolute, climbs out with ``..``, or leaves the root through a symbolic link.
+        ManifestError: the path is absolute, climbs out with ``..``, or leaves the root through a symbolic link to
+            somewhere else than DVC's cache, which it links to with ``cache.type = symlink``.
     """
     if "\0" in relative:
         raise ManifestError(f"path {relative!r} contains a zero byte")
@@ -184,9 +193,32 @@ def resolve(root: Path, relative: str) -> Path:
         raise ManifestError(f"path {relative!r} leaves the data root {root}; give a path inside it, without '..'")
     path = root / pure
     real_root, real = os.path.realpath(root), os.path.realpath(path)
-    if os.path.commonpath([real_root, real]) != real_root:
-        raise ManifestError(f"path {relative!r} leaves the data root {root} through a symbolic link to {real}")
+    if not _is_inside(real, real_root) and not _is_inside(real, _dvc_cache(real_root)):
+        raise ManifestError(
+            f"path {relative!r} leaves the data root {root} through a symbolic link to {real}; copy it here, or "
+            "`dvc add <there> --out <here>`"
+        )
     return path
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return bool(folder) and os.path.commonpath([folder, path]) == folder
+
+
+@cache
+def _dvc_cache(root: str) -> str:
+    """The folder that holds the files of the project's DVC cache; empty where there is no project."""
+    here = Path(root)
+    project = next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), None)
+    if project is None:
+        return ""
+    from dvc.config import Config, ConfigError
+
+    try:
+        place = Config(dvc_dir=str(project / ".dvc"))["cache"].get("dir")
+    except ConfigError as error:
+        raise ManifestError(f"cannot read DVC's settings in {project / '.dvc'}: {error}") from None
+    return os.path.realpath(Path(place or project / ".dvc/cache") / "files")
 
 
 def write_scales(path: Path, scales: dict[str, ScoreScale]) -> None:

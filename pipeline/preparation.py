@@ -7,16 +7,17 @@ contents are drawn with the seed.
 
 import hashlib
 import math
-from collections import Counter
-from collections.abc import Sequence
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from pipeline import registry
-from pipeline.checks import duplicates_across_splits, identify, score_problems
-from pipeline.datasets import Entry
+from pipeline.checks import duplicates, duplicates_across_splits, identify, score_problems
+from pipeline.datasets import DatasetError, Entry
 from pipeline.manifest import Label, ManifestError, ScoreScale, Split, Video, content_leaks
 from pipeline.params import PrepareSettings
 from pipeline.progress import Advance, track
@@ -42,7 +43,9 @@ def prepare(settings: PrepareSettings, data_root: Path, *, workers: int) -> Tabl
         workers: processes that make, hash and probe files; they change no result.
 
     Raises:
-        ManifestError: lists every file that cannot be used, every score out of range, and every content in two splits.
+        ManifestError: lists every row of the publisher's tables that is wrong, every file that cannot be used, every
+            score out of range, and every content in two splits.
+        DatasetError: nothing of the data set could be found.
         SettingsError: the data set's own settings are wrong.
     """
     module = registry.find("datasets", settings.dataset)
@@ -50,18 +53,47 @@ def prepare(settings: PrepareSettings, data_root: Path, *, workers: int) -> Tabl
     (data_root / "videos").mkdir(parents=True, exist_ok=True)
     with ExitStack() as shown:
         report = _Reported(f"prepare: {settings.dataset}", shown)
-        entries: list[Entry] = module.collect(options, data_root, workers, report)
+        entries, problems, advice = _collected(lambda: module.collect(options, data_root, workers, report))
     scales: dict[str, ScoreScale] = module.scales(options)
-    entries = sorted(entries, key=lambda entry: entry.video_id)
-    problems = _entry_problems(entries, scales)
+    problems += _entry_problems(entries, scales)
     videos, wrong_files = identify(entries, data_root, workers=workers)
     labels = _labels(entries, settings)
-    problems += [*wrong_files, *content_leaks(labels)]
-    if len({entry.video_id for entry in entries}) == len(entries):
-        problems += duplicates_across_splits(videos, labels)
+    told = {entry.video_id: entry.told for entry in entries}
+    problems += [*wrong_files, *content_leaks(labels, told)]
+    counts = Counter(entry.video_id for entry in entries)
+    problems += duplicates_across_splits([video for video in videos if counts[video.video_id] == 1], labels, told)
     if problems:
-        raise ManifestError("\n".join([f"prepare found {len(problems)} problems:", *_shortened(problems)]))
+        title = f"prepare found {len(problems)} {'problem' if len(problems) == 1 else 'problems'}:"
+        raise ManifestError("\n".join([title, *_shortened(problems), *([advice] if advice else [])]))
+    _tell_duplicates(videos)
     return Tables(videos=videos, labels=labels, scales=scales)
+
+
+def _collected(collect: Callable[[], list[Entry]]) -> tuple[list[Entry], list[str], str]:
+    """The videos by name, the problems on the way, and advice on them.
+
+    Raises:
+        DatasetError: nothing was found.
+    """
+    try:
+        entries, problems, advice = list(collect()), [], ""
+    except DatasetError as error:
+        if not error.entries:
+            raise
+        entries, problems, advice = list(error.entries), list(error.problems), error.advice
+        print(
+            f"prepare: {len(problems)} wrong in the tables, the first: {problems[0]}\n"
+            "prepare: the files are looked at too, then everything is told",
+            file=sys.stderr,
+        )
+    return sorted(entries, key=lambda entry: entry.video_id), problems, advice
+
+
+def _tell_duplicates(videos: Sequence[Video]) -> None:
+    """Videos of one split that are one file may be meant: they share what is computed, and are told."""
+    found = [f"prepare: {' and '.join(names)} are the same file" for names in duplicates(videos)]
+    if found:
+        print("\n".join(_shortened(found)), file=sys.stderr)
 
 
 def summary(tables: Tables) -> dict[str, int]:
@@ -165,12 +197,22 @@ def _drawn(entries: Sequence[Entry], settings: PrepareSettings) -> dict[str, Spl
 
 
 def _entry_problems(entries: Sequence[Entry], scales: dict[str, ScoreScale]) -> list[str]:
-    counts = Counter(entry.video_id for entry in entries)
-    problems = [f"video_id {name!r} stands {count} times" for name, count in counts.items() if count > 1]
+    places: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        places[entry.video_id].append(entry.where or entry.path)
+    problems = [
+        f"video_id {name!r} stands {len(found)} times ({_few(found)}); name each video once"
+        for name, found in places.items()
+        if len(found) > 1
+    ]
     problems += score_problems(entries, scales)
     if not entries:
         problems.append("the data set has no videos; see what it asks for at the top of its file in pipeline/datasets/")
     return problems
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join([*names[:4], *(["…"] if len(names) > 4 else [])])
 
 
 class _Reported:

@@ -6,9 +6,10 @@ and says what is known of each. What a user brings lies in ``data/raw/<name>/``,
 that begin with an underscore are shared by the data sets and are none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pipeline.errors import PipelineError
 from pipeline.manifest import Split
 
 Progress = Callable[[int, int], None]
@@ -48,6 +49,7 @@ class Entry:
         dataset: the data set's name.
         raw: of a headerless file.
         num_frames: that the publisher claims, to be checked; None where he claims none.
+        where: the table and row that name it, for messages; empty where there is no table.
     """
 
     video_id: str
@@ -60,3 +62,24 @@ class Entry:
     dataset: str
     raw: RawFormat | None = None
     num_frames: int | None = None
+    where: str = ""
+
+    @property
+    def told(self) -> str:
+        """How a message calls it: by its table's row, where there is one, and by its name."""
+        return ": ".join(dict.fromkeys(text for text in (self.where, self.video_id) if text))
+
+
+class DatasetError(PipelineError):
+    """A data set is not there, or its files do not fit together.
+
+    Args:
+        problems: a line each.
+        entries: the videos that were found nevertheless. ``prepare`` looks at their files before it gives up, so that
+            one run tells all that is wrong.
+        advice: the last line, such as what to download.
+    """
+
+    def __init__(self, *problems: str, entries: Sequence[Entry] = (), advice: str = "") -> None:
+        super().__init__("\n".join([*problems, *([advice] if advice else [])]))
+        self.problems, self.entries, self.advice = problems, entries, advice

@@ -4,108 +4,55 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
-from pydantic import AfterValidator, model_validator
-
-from pipeline.datasets import Entry, RawFormat
-from pipeline.datasets._tables import DatasetError, raise_all
+from pipeline.datasets import DatasetError, Entry, Progress, RawFormat
+from pipeline.datasets._files import Names, files_below, forms
+from pipeline.datasets._settings import BroughtSettings, ScoredSettings
 from pipeline.decoders import is_headerless
-from pipeline.errors import nearest
 from pipeline.manifest import ManifestError, ScoreScale, Split, resolve
-from pipeline.params import Count, Positive, Section
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".ts", ".flv", ".ivf", ".yuv", ".y4m")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _UNTABLED = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 """What a name in a table must not have: line breaks and their like, and bytes that are no UTF-8."""
 _EXPLAINED = 50
-"""Problems that get a nearest name; the search is slow and no more are shown."""
+"""Missing files that get a nearest name; no more are shown."""
+_Settings = TypeVar("_Settings", bound=BroughtSettings)
 
 
-def with_a_group(pattern: str | None) -> str | None:
-    """Makes sure that a regular expression can be used, and has a group.
+def brought(
+    name: str,
+    scale: Callable[[_Settings], ScoreScale],
+    download: str,
+    find: Callable[["Brought", _Settings], None],
+) -> tuple[Callable[[_Settings], dict[str, ScoreScale]], Callable[..., list[Entry]]]:
+    """The functions ``scales`` and ``collect`` of a data set that a user brings.
 
-    Raises:
-        ValueError: so it is not.
+    Args:
+        name: of the data set.
+        scale: of its scores.
+        download: what to download and where it goes.
+        find: reads the publisher's tables and adds every video that they name.
     """
-    if pattern is not None:
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        if not groups:
-            raise ValueError("the regular expression has no group; put (…) round the part that names the content")
-    return pattern
 
+    def scales(settings: _Settings) -> dict[str, ScoreScale]:
+        """The scale of the scores, by data set."""
+        return {name: scale(settings)}
 
-ContentPattern = Annotated[str | None, AfterValidator(with_a_group)]
-"""Regular expression whose first group, found in a video's path, names its content; null makes each video its own."""
+    def collect(settings: _Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
+        """Finds every video.
 
+        Raises:
+            DatasetError: with every problem.
+        """
+        del workers, progress
+        found = Brought(name, scale(settings), settings, data_root, download)
+        find(found, settings)
+        return found.entries()
 
-class RawSettings(Section):
-    """Of headerless ``.yuv`` files, where neither the label table nor the file's name tells; null leaves it to them."""
-
-    width: Count | None = None
-    """In px."""
-    height: Count | None = None
-    fps: Positive | None = None
-    pix_fmt: Literal["yuv420p", "yuv420p10le"] | None = None
-
-    def completed(self, told: RawFormat | None) -> RawFormat:
-        """What the label table tells of a file, and these settings where it does not."""
-        told = told or RawFormat()
-        return RawFormat(
-            width=told.width or self.width,
-            height=told.height or self.height,
-            fps=told.fps or self.fps,
-            pix_fmt=told.pix_fmt or self.pix_fmt,
-        )
-
-
-class BroughtSettings(Section):
-    """What every data set that a user brings can be told."""
-
-    folder: str
-    """Where it lies, below ``data/``."""
-    paths: list[str]
-    """Templates of a video's path in that folder, tried in turn; the fields are the label table's columns."""
-    missing: Literal["fail", "leave_out"] = "fail"
-    """What a video that the labels name and the folder lacks does."""
-    unscored: Literal["fail", "keep"] = "fail"
-    """What a row without a score does where the table has scores; ``keep``: a student learns from the teacher alone."""
-    raw: RawSettings = RawSettings()
-
-
-class ScoredSettings(BroughtSettings):
-    """Of data sets whose tables do not tell their scale."""
-
-    score_name: str = "MOS"
-    low: float
-    """The lowest number that can stand in the table."""
-    high: float
-    lower_is_better: bool = False
-    """Whether the numbers are DMOS; they are turned."""
-    content: ContentPattern = None
-
-    @model_validator(mode="after")
-    def _is_a_range(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"low is {self.low:g} and high {self.high:g}; expected low < high")
-        return self
-
-    @property
-    def scale(self) -> ScoreScale:
-        """The scale of the scores."""
-        return ScoreScale(
-            score_name=self.score_name,
-            low=self.low,
-            high=self.high,
-            published_direction="lower_is_better" if self.lower_is_better else "higher_is_better",
-        )
+    return scales, collect
 
 
 class Brought:
@@ -124,13 +71,13 @@ class Brought:
         self._download = download
         self._entries: list[Entry] = []
         self._problems: list[str] = []
-        self._left_out = 0
+        self._num_missing, self._left_out = 0, 0
         try:
             self.folder = resolve(data_root, settings.folder)
         except ManifestError as error:
             raise DatasetError(f"prepare.options.{name}.folder: {error}") from None
         if not self.folder.is_dir():
-            raise DatasetError(self._asked_for(f"there is no folder {self.folder}"))
+            raise self._asked_for(f"there is no folder {self.folder}")
 
     def table(self, *names: str) -> Path:
         """The first of these label files that is there.
@@ -139,9 +86,29 @@ class Brought:
             DatasetError: none is; the text says what to download.
         """
         for name in names:
-            if (self.folder / name).is_file():
-                return self.folder / name
-        raise DatasetError(self._asked_for(f"{self.folder} has no {' and no '.join(names)}"))
+            try:
+                path = resolve(self._root, self._below(name))
+            except ManifestError as error:
+                raise DatasetError(f"the label table of {self._name}: {error}") from None
+            if path.is_file():
+                return path
+        raise self._asked_for(f"{self.folder} has no {' and no '.join(names)}")
+
+    def files(self) -> Iterator[str]:
+        """Every file of the folder, as ``files_below``; a linked folder that leaves the data root is a problem."""
+        return files_below(self.folder, self._root, self.problem)
+
+    def aligned(self, path: Path, **columns: Sequence[Any]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """The entries of a MATLAB file's variables, side by side, each with its place for messages.
+
+        Variables of different lengths are a problem.
+        """
+        lengths = {name: len(column) for name, column in columns.items()}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{count} of {name}" for name, count in lengths.items())
+            self.problem(f"{path}: got {told}; expected as many of each; download it again")
+        for number, values in enumerate(zip(*columns.values(), strict=False), start=1):
+            yield f"{path.name}, entry {number}", values
 
     def add(
         self,
@@ -192,6 +159,7 @@ class Brought:
                 dataset=self._name,
                 raw=self._settings.raw.completed(raw) if is_headerless(name) else None,
                 num_frames=num_frames,
+                where=where,
             )
         )
 
@@ -223,16 +191,17 @@ class Brought:
         """All videos, ordered by ``video_id``.
 
         Raises:
-            DatasetError: with every problem.
+            DatasetError: with every problem, and the videos that were found nevertheless.
         """
+        entries = sorted(self._entries, key=lambda entry: entry.video_id)
         if self._problems:
-            found = f"{len(self._problems)} problems with the data set {self._name}:"
-            raise_all([found, *self._problems, *([self._download] if len(self._problems) < _EXPLAINED else [])])
-        if not self._entries:
-            raise DatasetError(self._asked_for(f"{self.folder} holds none of the videos"))
+            advice = self._download if self._num_missing else ""
+            raise DatasetError(*self._problems, entries=entries, advice=advice)
+        if not entries:
+            raise self._asked_for(f"{self.folder} holds none of the videos")
         if self._left_out:
             print(f"prepare: {self._name}: {self._left_out} videos are not there and were left out", file=sys.stderr)
-        return sorted(self._entries, key=lambda entry: entry.video_id)
+        return entries
 
     def _mos(self, where: str, score: str | float | None) -> float | None:
         if score is None:
@@ -248,9 +217,11 @@ class Brought:
             self.problem(f"{where}: got the score {score!r}; expected a number")
             return None
         if not math.isfinite(value) or not scale.low <= value <= scale.high:
+            settable = isinstance(self._settings, ScoredSettings)
+            remedy = f", or set prepare.options.{self._name}.low and high" if settable else ""
             self.problem(
                 f"{where}: {scale.score_name} is {value:g}; "
-                f"the scale of {self._name} is {scale.low:g} to {scale.high:g}"
+                f"the scale of {self._name} is {scale.low:g} to {scale.high:g}; correct the table{remedy}"
             )
             return None
         return scale.turned(value)
@@ -258,55 +229,51 @@ class Brought:
     def _find(self, where: str, fields: Mapping[str, str]) -> str | None:
         """The path, in the folder, of the first template's file that exists."""
         names = [self._fill(template, fields) for template in self._settings.paths]
-        for name in names:
+        for name in [form for written in names for form in forms(written)]:
             try:
-                path = resolve(self.folder, name)
+                path = resolve(self._root, self._below(name))
                 if path.is_file():
                     return name
-                if os.path.lexists(path):
+                if os.path.lexists(path) and not path.is_dir():
                     self.problem(f"{where}: {name} is no file but a broken link, a pipe or a device; remove it")
                     return None
-            except ManifestError as error:
+            except (ManifestError, OSError) as error:
                 self.problem(f"{where}: {error}")
                 return None
         if self._settings.missing == "leave_out":
             self._left_out += 1
             return None
-        hint = self._nearest(names) if len(self._problems) < _EXPLAINED else ""
+        self._num_missing += 1
+        hint = self._nearest(names) if self._num_missing <= _EXPLAINED else ""
         self.problem(f"{where}: no file {' or '.join(dict.fromkeys(names))} in {self.folder}{hint}")
         return None
+
+    def _below(self, name: str) -> str:
+        """A name in the folder as a path below the data root; one that begins anew stays as it is, to be refused."""
+        return name if PurePosixPath(name).is_absolute() else f"{self._settings.folder.rstrip('/')}/{name}"
 
     def _fill(self, template: str, fields: Mapping[str, str]) -> str:
         try:
             return template.format_map(fields)
         except (KeyError, IndexError, ValueError, AttributeError):
             raise DatasetError(
-                f"prepare.options.{self._name}.paths: {template!r} cannot be filled in; "
-                f"its fields are {', '.join(fields)}"
+                f"prepare.options.{self._name}.paths: {template!r} cannot be filled in; its fields are "
+                f"{', '.join(fields)}; name the field that holds the path, such as '{{{next(iter(fields), '')}}}'"
             ) from None
 
     def _nearest(self, names: Sequence[str]) -> str:
-        by_name = {Path(path).name: path for path in self._names}
         for name in names:
-            if Path(name).name in by_name:
-                return f"; did you mean {by_name[Path(name).name]!r}? set prepare.options.{self._name}.paths"
-        return nearest(names[0], self._names)
+            found = self._names.of_same_name(name)
+            if found:
+                return f"; did you mean {found!r}? set prepare.options.{self._name}.paths"
+        return self._names.nearest(names[0])
 
     @cached_property
-    def _names(self) -> list[str]:
-        return list(files_below(self.folder))
+    def _names(self) -> Names:
+        return Names(files_below(self.folder, self._root, lambda _: None))
 
-    def _asked_for(self, problem: str) -> str:
-        return f"{problem}\n{self._download}"
-
-
-def files_below(folder: Path) -> Iterator[str]:
-    """Every file below a folder, as a path in it with ``/``, sorted; without hidden ones and linked folders."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield (Path(place) / name).relative_to(folder).as_posix()
+    def _asked_for(self, problem: str) -> DatasetError:
+        return DatasetError(problem, advice=self._download)
 
 
 def tell(name: str, what: str) -> str:

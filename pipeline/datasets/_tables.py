@@ -10,16 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import PipelineError, nearest
+from pipeline.datasets import DatasetError
+from pipeline.errors import nearest
 
 _LARGEST_TABLE_BYTES = 1 << 30
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)
 _DELIMITERS = (",", ";", "\t")
-
-
-class DatasetError(PipelineError):
-    """A data set is not there, or its files do not fit together."""
 
 
 @dataclass(frozen=True)

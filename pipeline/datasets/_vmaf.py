@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from pipeline.datasets._tables import DatasetError
+from pipeline.datasets import DatasetError
 from pipeline.synthesis.planes import Video420
 
 _SECONDS = 3600

@@ -7,13 +7,13 @@ Ref: Zhang et al., "BVI-HD: A video quality database for HEVC compressed and tex
 test references are those of InternVQA (Guan et al., 2025). Left out: the reference videos, which have no score.
 """
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress, RawFormat
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets import RawFormat
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale
 
@@ -39,20 +39,8 @@ class Settings(BroughtSettings):
     """References that are the test split; null draws them."""
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every encode that the table names.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every encode that the table names."""
     for row in read_rows(
         found.table(settings.labels), ["Original_Name", "Name", "dmos", "encoder", "distortion_level"]
     ):
@@ -68,4 +56,6 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
             split="test" if content in (settings.test_contents or ()) else None,
             raw=raw,
         )
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

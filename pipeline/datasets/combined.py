@@ -5,6 +5,7 @@ Each part keeps its own scale, and its scores are mapped by it: 0 is the scale's
 twice, or to choose a name, say which it is with the key ``dataset``: ``mine: {dataset: csv, folder: raw/mine, …}``.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +14,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pipeline import registry
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._tables import DatasetError, raise_all
+from pipeline.datasets import DatasetError, Entry, Progress
+from pipeline.datasets._settings import BroughtSettings
 from pipeline.manifest import ScoreScale
 from pipeline.params import Section
 
@@ -37,27 +38,31 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
     """Collects every part.
 
     Raises:
-        DatasetError: with every problem of every part that is not there.
+        DatasetError: with every problem of every part, and the videos that were found nevertheless.
     """
     parts = _parts(settings)
     entries: list[Entry] = []
     problems: list[str] = []
+    advice: list[str] = []
     for name, module, options in parts:
         try:
-            found: list[Entry] = module.collect(options, data_root, workers, progress if len(parts) == 1 else None)
+            found: Sequence[Entry] = module.collect(options, data_root, workers, progress if len(parts) == 1 else None)
         except DatasetError as error:
-            problems.append(f"{name}: {error}")
-            continue
+            problems += [f"{name}: {problem}" for problem in error.problems]
+            advice += [error.advice] if error.advice else []
+            found = error.entries
         entries += [
             replace(entry, video_id=f"{name}/{entry.video_id}", content=f"{name}/{entry.content}", dataset=name)
             for entry in found
         ]
-    raise_all(problems)
-    return sorted(entries, key=lambda entry: entry.video_id)
+    entries.sort(key=lambda entry: entry.video_id)
+    if problems:
+        raise DatasetError(*problems, entries=entries, advice="\n".join(advice))
+    return entries
 
 
 def _parts(settings: Settings) -> list[tuple[str, ModuleType, Any]]:
-    parts = []
+    parts: list[tuple[str, ModuleType, Any]] = []
     for name, values in settings.parts.items():
         dataset = values.get("dataset", name)
         where = f"prepare.options.combined.parts.{name}"
@@ -66,6 +71,8 @@ def _parts(settings: Settings) -> list[tuple[str, ModuleType, Any]]:
         if "/" in name or not name:
             raise DatasetError(f"{where}: a part's name begins its videos' names; give it one without '/'")
         module = registry.find("datasets", dataset)
+        if module in [taken for _, taken, _ in parts] and not issubclass(module.Settings, BroughtSettings):
+            raise DatasetError(f"{where}: two parts of {dataset} would make videos in one folder; make it one part")
         options = module.Settings.parse({key: value for key, value in values.items() if key != "dataset"}, where)
         parts.append((name, module, options))
     return parts

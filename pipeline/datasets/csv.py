@@ -4,16 +4,16 @@ The setting ``columns`` says which column holds what; what has no column is empt
 format may stand in the table too.
 """
 
-from pathlib import Path
 from typing import cast, get_args
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress, RawFormat
-from pipeline.datasets._brought import Brought, ScoredSettings, content_of, tell
+from pipeline.datasets import RawFormat
+from pipeline.datasets._brought import Brought, brought, content_of, tell
+from pipeline.datasets._settings import ScoredSettings
 from pipeline.datasets._tables import Row, read_rows
 from pipeline.errors import nearest
-from pipeline.manifest import ScoreScale, Split
+from pipeline.manifest import Split
 from pipeline.params import Section
 
 NAME = "csv"
@@ -51,19 +51,8 @@ class Settings(ScoredSettings):
     columns: Columns = Columns()
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    return {NAME: settings.scale}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every video of the table.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, settings.scale, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every video of the table."""
     columns = settings.columns.model_dump()
     for row in read_rows(found.table(settings.labels), [name for name in columns.values() if name]):
         values = {key: row[name] if name else "" for key, name in columns.items()}
@@ -85,7 +74,9 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
             ),
             num_frames=found.count(row.where, "num_frames", values["num_frames"]),
         )
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda settings: settings.scale, DOWNLOAD, _find)
 
 
 def _split(found: Brought, row: Row, text: str) -> Split | None:

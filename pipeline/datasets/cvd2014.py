@@ -6,12 +6,10 @@ the scene is the content.
 Ref: Nuutinen et al., "CVD2014 - A database for evaluating no-reference video quality assessment algorithms" (2016).
 """
 
-from pathlib import Path
-
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale
 
@@ -35,24 +33,14 @@ class Settings(BroughtSettings):
     labels: str = "Realignment_MOS.csv"
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every video of the table.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every video of the table."""
     for row in read_rows(found.table(settings.labels), ["File_name", "Content", "RealignmentMOS"]):
         name = row["File_name"].removesuffix(".avi")
         parts = name.split("_")
         test = parts[0].removeprefix("Test").lstrip("0")
         fields = {**row.values, "File_name": name, "test": test, "scene": parts[1] if len(parts) > 1 else ""}
         found.add(row.where, fields, score=row["RealignmentMOS"], content=row["Content"], video_id=name)
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

@@ -4,16 +4,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import (
-    VIDEO_SUFFIXES,
-    Brought,
-    BroughtSettings,
-    ContentPattern,
-    content_of,
-    files_below,
-    tell,
-)
+from pipeline.datasets._brought import Brought, brought, content_of, tell
+from pipeline.datasets._files import VIDEO_SUFFIXES
+from pipeline.datasets._settings import BroughtSettings, ContentPattern
 from pipeline.manifest import ScoreScale
 
 NAME = "folder"
@@ -31,21 +24,11 @@ class Settings(BroughtSettings):
     content: ContentPattern = None
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """A scale on which nothing is scored."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every video of the folder; its path there is its name.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
-    for path in files_below(found.folder):
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every video of the folder; its path there is its name."""
+    for path in found.files():
         if Path(path).suffix.lower() in settings.suffixes:
             found.add(path, {"path": path}, score=None, video_id=path, content=content_of(path, settings.content))
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

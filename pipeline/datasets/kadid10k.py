@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale
 
@@ -31,23 +31,13 @@ class Settings(BroughtSettings):
     labels: str = "dmos.csv"
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every image of the table.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every image of the table."""
     for row in read_rows(found.table(settings.labels), ["dist_img", "ref_img", "dmos"]):
         parts = Path(row["dist_img"]).stem.split("_")
         kind, level = (f"distortion {parts[1]}", parts[2]) if len(parts) == 3 else ("", "")
         content = Path(row["ref_img"]).stem
         found.add(row.where, row.values, score=row["dmos"], content=content, codec=kind, level=level)
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

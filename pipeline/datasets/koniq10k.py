@@ -7,12 +7,10 @@ Ref: Hosu et al., "KonIQ-10k: An ecologically valid database for deep learning o
 (2020). Left out: the scores from 1 to 100 of ``koniq10k_distributions_sets.csv``, and its split.
 """
 
-from pathlib import Path
-
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale
 
@@ -33,20 +31,10 @@ class Settings(BroughtSettings):
     labels: str = "koniq10k_scores_and_distributions.csv"
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every image of the table.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every image of the table."""
     for row in read_rows(found.table(settings.labels), ["image_name", "MOS"]):
         found.add(row.where, row.values, score=row["MOS"])
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

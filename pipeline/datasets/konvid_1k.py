@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings
 from pipeline.datasets._tables import read_mat, read_rows
 from pipeline.manifest import ScoreScale
 
@@ -41,24 +41,14 @@ class Settings(BroughtSettings):
     )
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every video that the scores name.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every video that the scores name."""
     for where, name, score in _scores(found):
         number = Path(name).stem.split("_")[0]
         found.add(where, {"id": number, "name": name}, score=score, video_id=number)
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)
 
 
 def _scores(found: Brought) -> list[tuple[str, str, str | float]]:
@@ -67,10 +57,5 @@ def _scores(found: Brought) -> list[tuple[str, str, str | float]]:
         name, score = TABLES[path.name]
         return [(row.where, row[name], row[score]) for row in read_rows(path, [name, score])]
     values = read_mat(path, ["video_names", "scores"])
-    scores = values["scores"].ravel()
-    if len(scores) != len(values["video_names"]):
-        found.problem(f"{path}: {len(values['video_names'])} names but {len(scores)} scores")
-    return [
-        (f"{path.name}, entry {number}", name, float(score))
-        for number, (name, score) in enumerate(zip(values["video_names"], scores, strict=False), start=1)
-    ]
+    entries = found.aligned(path, video_names=values["video_names"], scores=values["scores"].ravel())
+    return [(where, name, float(score)) for where, (name, score) in entries]

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, BroughtSettings, ContentPattern, content_of, tell
-from pipeline.datasets._tables import DatasetError, read_rows
+from pipeline.datasets import DatasetError
+from pipeline.datasets._brought import Brought, brought, content_of, tell
+from pipeline.datasets._settings import BroughtSettings, ContentPattern
+from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale, Split
 
 NAME = "kvq"
@@ -39,20 +40,8 @@ class Settings(BroughtSettings):
     """What names the upload that a video was made from; null is right only while the publisher's splits are used."""
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every video of the tables.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every video of the tables."""
     found.table(*settings.tables.values())
     present: dict[Split, Path] = {
         split: found.folder / name for split, name in settings.tables.items() if (found.folder / name).is_file()
@@ -72,7 +61,9 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
                 content=content_of(row["filename"], settings.content),
                 split=_split(split, present),
             )
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)
 
 
 def _split(split: Split, present: dict[Split, Path]) -> Split | None:

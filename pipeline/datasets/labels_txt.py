@@ -9,10 +9,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress, RawFormat
-from pipeline.datasets._brought import Brought, ScoredSettings, content_of, tell
+from pipeline.datasets import RawFormat
+from pipeline.datasets._brought import Brought, brought, content_of, tell
+from pipeline.datasets._settings import ScoredSettings
 from pipeline.datasets._tables import read_rows
-from pipeline.manifest import ScoreScale
 
 NAME = "labels_txt"
 DOWNLOAD = tell(
@@ -30,19 +30,8 @@ class Settings(ScoredSettings):
     """Split → its list; ``all`` leaves the split to ``prepare``."""
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    return {NAME: settings.scale}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every video of the lists.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, settings.scale, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every video of the lists."""
     for split, name in settings.labels.items():
         for row in read_rows(found.table(name), _COLUMNS, header=_COLUMNS):
             found.add(
@@ -54,4 +43,6 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
                 split=None if split == "all" or (split == "train" and "val" not in settings.labels) else split,
                 raw=RawFormat(fps=found.number(row.where, "fps", row["fps"], unknown="-1")),
             )
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda settings: settings.scale, DOWNLOAD, _find)

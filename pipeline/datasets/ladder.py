@@ -18,9 +18,10 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from pipeline import synthesis
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import VIDEO_SUFFIXES, files_below, tell
-from pipeline.datasets._tables import DatasetError, raise_all
+from pipeline.datasets import DatasetError, Entry, Progress
+from pipeline.datasets._brought import tell
+from pipeline.datasets._files import VIDEO_SUFFIXES, files_below
+from pipeline.datasets._tables import raise_all
 from pipeline.datasets._vmaf import find_vmaf, vmaf
 from pipeline.decoders import DecodeError, DecodeOptions, auto
 from pipeline.digests import file_digest
@@ -142,11 +143,14 @@ def _sources(settings: Settings, data_root: Path) -> list[Path]:
         folder = resolve(data_root, settings.folder)
     except ManifestError as error:
         raise DatasetError(f"prepare.options.{NAME}.folder: {error}") from None
-    found = [folder / name for name in files_below(folder) if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+    if not folder.is_dir():
+        raise DatasetError(f"there is no folder {folder}", advice=DOWNLOAD)
+    problems: list[str] = []
+    names = files_below(folder, data_root, problems.append)
+    found = [folder / name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES]
     if not found:
-        raise DatasetError(f"{folder} has no pristine videos\n{DOWNLOAD}")
+        raise DatasetError(*problems, f"{folder} has no pristine videos", advice=DOWNLOAD)
     by_stem: dict[str, Path] = {}
-    problems = []
     for path in found:
         if path.stem in by_stem:
             problems.append(f"{path} and {by_stem[path.stem]} have one name, as their encodes would; rename one")

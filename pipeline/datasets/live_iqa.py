@@ -12,9 +12,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
-from pipeline.datasets._tables import DatasetError, read_mat
+from pipeline.datasets import DatasetError
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings
+from pipeline.datasets._tables import read_mat
 from pipeline.manifest import ScoreScale
 from pipeline.params import Count
 
@@ -41,20 +42,8 @@ class Settings(BroughtSettings):
     """Distortion → how many images the tables have of it, in the tables' order."""
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every distorted image.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every distorted image."""
     path = found.table(settings.labels)
     values = read_mat(path, [settings.variable, "orgs"])
     references = read_mat(found.table("refnames_all.mat"), ["refnames_all"])["refnames_all"]
@@ -76,4 +65,6 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
             video_id=f"{distortion}_{number:03d}",
             codec=distortion,
         )
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, BroughtSettings, RawSettings, tell
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings, RawSettings
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale
 
@@ -35,20 +35,8 @@ class Settings(BroughtSettings):
     raw: RawSettings = RawSettings(width=768, height=432)
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every video of the list.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every video of the list."""
     names = read_rows(found.table(SEQUENCES), ["name"], header=["name"], blanks=True)
     scores = read_rows(found.table(SCORES), ["dmos"], header=["dmos"], blanks=True)
     if len(names) != len(scores):
@@ -65,7 +53,9 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
             codec=kind,
             level=level,
         )
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)
 
 
 def _kind(distortion: str) -> tuple[str, str]:

@@ -5,12 +5,10 @@
 Ref: Sinno and Bovik, "Large-scale study of perceptual video quality" (2019).
 """
 
-from pathlib import Path
-
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings
 from pipeline.datasets._tables import read_mat
 from pipeline.manifest import ScoreScale
 
@@ -29,25 +27,12 @@ class Settings(BroughtSettings):
     labels: str = "data.mat"
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every video of the list.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every video of the list."""
     path = found.table(settings.labels)
     values = read_mat(path, ["video_list", "mos"])
-    names, scores = values["video_list"], values["mos"].ravel()
-    if len(names) != len(scores):
-        found.problem(f"{path}: {len(names)} names but {len(scores)} scores")
-    for number, (name, score) in enumerate(zip(names, scores, strict=False), start=1):
-        found.add(f"{path.name}, entry {number}", {"name": name}, score=float(score))
-    return found.entries()
+    for where, (name, score) in found.aligned(path, video_list=values["video_list"], mos=values["mos"].ravel()):
+        found.add(where, {"name": name}, score=float(score))
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

@@ -6,13 +6,12 @@ validation is drawn from the training videos. Names lack ``.mp4``. Every video i
 Ref: Ying et al., "Patch-VQ: 'Patching up' the video quality problem" (2021). Left out: the scores of patches.
 """
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale
 
@@ -35,20 +34,8 @@ class Settings(BroughtSettings):
     """``test`` is the smaller clips' test set, ``test_1080p`` the other; what is not used is left out."""
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every video of both tables.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every video of both tables."""
     for row in read_rows(found.table(TRAIN_TEST), ["name", "mos", "is_test"]):
         is_test = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(
             row["is_test"].lower()
@@ -63,4 +50,6 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
         for row in read_rows(found.table(TEST_1080P), ["name", "mos"]):
             name = row["name"].removesuffix(".mp4")
             found.add(row.where, {**row.values, "name": name}, score=row["mos"], video_id=name, split="test")
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

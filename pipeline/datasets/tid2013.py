@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale
 
@@ -39,20 +39,8 @@ class Settings(BroughtSettings):
     labels: str = "mos_with_names.txt"
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every image of the table.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every image of the table."""
     for row in read_rows(found.table(settings.labels), ["mos", "name"], header=["mos", "name"], blanks=True):
         name = row["name"]
         stem = Path(name).stem.lower()
@@ -60,4 +48,6 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
         kind, level = (f"distortion {parts[1]}", parts[2]) if len(parts) == 3 else ("", "")
         fields = {"name": name, "lower": name.lower(), "upper": name.upper(), "capital": name.lower().capitalize()}
         found.add(row.where, fields, score=row["mos"], content=parts[0], video_id=stem, codec=kind, level=level)
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

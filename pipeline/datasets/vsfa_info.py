@@ -13,10 +13,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, ScoredSettings, tell
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import ScoredSettings
 from pipeline.datasets._tables import read_mat
-from pipeline.manifest import ScoreScale, Split
+from pipeline.manifest import Split
 
 NAME = "vsfa_info"
 DOWNLOAD = tell(
@@ -36,35 +36,24 @@ class Settings(ScoredSettings):
     """Row of the info file's ``index``, from 0; null leaves the split to ``prepare``."""
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    return {NAME: settings.scale}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every video of the info file.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, settings.scale, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every video of the info file."""
     path = found.table(settings.labels)
     index = ["index"] if settings.repetition is not None else []
     values = read_mat(path, ["video_names", "scores", "ref_ids", *index])
-    names, scores, references = values["video_names"], values["scores"].ravel(), values["ref_ids"].ravel()
-    if not len(names) == len(scores) == len(references):
-        found.problem(f"{path}: {len(names)} names, {len(scores)} scores and {len(references)} ref_ids")
     splits = _splits(values["index"], settings.repetition, found) if settings.repetition is not None else {}
-    for number, (name, score, reference) in enumerate(zip(names, scores, references, strict=False), start=1):
+    columns = {"video_names": values["video_names"], **{name: values[name].ravel() for name in ("scores", "ref_ids")}}
+    for where, (name, score, reference) in found.aligned(path, **columns):
         found.add(
-            f"{path.name}, entry {number}",
+            where,
             {"name": name, "stem": Path(name).stem},
             score=float(score),
             content=f"{int(reference)}",
             split=splits.get(int(reference)),
         )
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda settings: settings.scale, DOWNLOAD, _find)
 
 
 def _splits(index: np.ndarray, repetition: int, found: Brought) -> dict[int, Split]:

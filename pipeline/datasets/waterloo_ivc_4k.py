@@ -6,12 +6,11 @@ Ref: Li et al., "AVC, HEVC, VP9, AVS2 or AV1? A comparative study of state-of-th
 (2019). The test contents, numbers 1 to 4, are those of InternVQA (Guan et al., 2025).
 """
 
-from pathlib import Path
-
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress, RawFormat
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets import RawFormat
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale
 
@@ -43,20 +42,8 @@ class Settings(BroughtSettings):
     """Video numbers that are the test split; null draws them."""
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every encode that the table names.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every encode that the table names."""
     for row in read_rows(found.table(settings.labels), _COLUMNS, header=_COLUMNS):
         if row["resolution"] not in SIZES or not row["video_number"].isdigit():
             found.problem(
@@ -77,4 +64,6 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
             split="test" if number in (settings.test_contents or ()) else None,
             raw=RawFormat(width=width, height=height),
         )
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

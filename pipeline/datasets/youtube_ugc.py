@@ -6,12 +6,10 @@ spreadsheet: save it as CSV. Every video is its own content.
 Ref: Wang, Inguva, Adsumilli, "YouTube UGC dataset for video compression research" (2019); the scores are of 2020.
 """
 
-from pathlib import Path
-
 from pydantic import Field
 
-from pipeline.datasets import Entry, Progress
-from pipeline.datasets._brought import Brought, BroughtSettings, tell
+from pipeline.datasets._brought import Brought, brought, tell
+from pipeline.datasets._settings import BroughtSettings
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale
 
@@ -42,20 +40,10 @@ class Settings(BroughtSettings):
     labels: str = "mos.csv"
 
 
-def scales(settings: Settings) -> dict[str, ScoreScale]:
-    """The scale of the scores, by data set."""
-    del settings
-    return {NAME: SCALE}
-
-
-def collect(settings: Settings, data_root: Path, workers: int, progress: Progress | None = None) -> list[Entry]:
-    """Finds every video of the table.
-
-    Raises:
-        DatasetError: with every problem.
-    """
-    del workers, progress
-    found = Brought(NAME, SCALE, settings, data_root, DOWNLOAD)
+def _find(found: Brought, settings: Settings) -> None:
+    """Finds every video of the table."""
     for row in read_rows(found.table(settings.labels), ["vid", "category", "resolution", "MOSFull"]):
         found.add(row.where, row.values, score=row["MOSFull"], video_id=row["vid"])
-    return found.entries()
+
+
+scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

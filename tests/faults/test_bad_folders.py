@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import _application
 from pipeline.commands._inputs import SUFFIXES
-from pipeline.datasets._brought import VIDEO_SUFFIXES
+from pipeline.datasets._files import VIDEO_SUFFIXES
 from pipeline.errors import PipelineError
 from pipeline.manifest import ManifestError, read_labels, read_videos, write_labels, write_videos
 from pipeline.params import PrepareSettings

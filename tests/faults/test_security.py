@@ -20,7 +20,8 @@ import pytest
 import torch
 
 from pipeline.clips import RenderTask, render_video
-from pipeline.datasets._tables import DatasetError, read_mat
+from pipeline.datasets import DatasetError
+from pipeline.datasets._tables import read_mat
 from pipeline.decoders import DecodeOptions
 from pipeline.errors import PipelineError
 from pipeline.models.internvideo2.reading import CheckpointError, read_checkpoint

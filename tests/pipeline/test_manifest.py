@@ -67,7 +67,7 @@ def test_tables_read_back_exactly_and_in_order(tmp_path: Path) -> None:
         ("a,1,c,h264,31,train,yes", "labelled: got 'yes'; expected 0 or 1"),
         (",1,c,h264,31,train,1", "video_id is empty"),
         ("a,1,c,h264,31,train,1\na,1,c,h264,31,train,1", "row 3: video_id 'a' stands already in row 2"),
-        ("a,1,c,h264,31,train,1\nb,1,c,h264,31,test,1", "content 'c' is in the splits test, train"),
+        ("a,1,c,h264,31,train,1\nb,1,c,h264,31,test,1", "content 'c' is in the splits test (b) and train (a)"),
     ],
 )
 def test_a_wrong_label_row_is_explained(tmp_path: Path, line: str, said: str) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
+from pipeline.params import PrepareSettings, Split
+from pipeline.preparation import Tables, prepare
 from tests.videos import frame_pixels, write_raw, write_video
 
 FRAMES = 4
@@ -234,6 +236,14 @@ def live_iqa(folder: Path) -> dict[str, Any]:
     )
     savemat(folder / "refnames_all.mat", {"refnames_all": cells(names).T})
     return {"images": counts}
+
+
+def prepared(root: Path, name: str, options: dict[str, Any]) -> Tables:
+    """The manifest of a data set that lies below ``root``."""
+    settings = PrepareSettings(
+        dataset=name, options={name: options}, seed=1, split=Split(val=0.2, test=0.2), labelled_fraction=1.0
+    )
+    return prepare(settings, root, workers=1)
 
 
 def write(path: Path, rows: list[str]) -> None:

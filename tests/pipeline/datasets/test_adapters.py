@@ -1,7 +1,6 @@
 """Every data set that a user brings, laid out as published: it is found, prepared, and says what is missing."""
 
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -9,33 +8,18 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from pipeline import checks, registry
+from pipeline import registry
 from pipeline.clips import Clips, RenderTask, render_video
-from pipeline.datasets import Entry, csv
-from pipeline.datasets._brought import IMAGE_SUFFIXES
-from pipeline.datasets._tables import DatasetError
+from pipeline.datasets import DatasetError, Entry, csv
+from pipeline.datasets._files import IMAGE_SUFFIXES
 from pipeline.digests import file_digest
 from pipeline.manifest import ManifestError, ScoreScale
-from pipeline.params import PrepareSettings, SettingsError, Split
-from pipeline.preparation import Tables, prepare
+from pipeline.params import SettingsError
 from pipeline.views import ViewPolicy
-from tests.pipeline.datasets.published import EXAMPLES, cells, image, raw, video
+from tests.pipeline.datasets.published import EXAMPLES, cells, image, prepared, raw, video
 
 MADE = {"embedded", "ladder"}
 """Data sets that make their videos; they have tests of their own."""
-
-
-@pytest.fixture
-def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are looked at in this process, which saves the start of another."""
-
-    class Here:
-        def __init__(self, *_) -> None: ...
-
-        def map(self, function, tasks) -> Iterator:
-            return ((index, function(task)) for index, task in enumerate(tasks))
-
-    monkeypatch.setattr(checks, "LocalWorkers", Here)
 
 
 def collected(tmp_path: Path, name: str, **options) -> tuple[ModuleType, list[Entry], dict[str, ScoreScale]]:
@@ -47,15 +31,8 @@ def collected(tmp_path: Path, name: str, **options) -> tuple[ModuleType, list[En
     return module, module.collect(settings, tmp_path, 1, None), module.scales(settings)
 
 
-def prepared(tmp_path: Path, name: str, options: dict) -> Tables:
-    settings = PrepareSettings(
-        dataset=name, options={name: options}, seed=1, split=Split(val=0.2, test=0.2), labelled_fraction=1.0
-    )
-    return prepare(settings, tmp_path, workers=1)
-
-
 def test_every_data_set_has_an_example() -> None:
-    assert set(EXAMPLES) | MADE == set(registry.names("datasets")) | MADE
+    assert set(EXAMPLES) | MADE == set(registry.names("datasets"))
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.datasets import _vmaf, ladder
-from pipeline.datasets._tables import DatasetError
+from pipeline.datasets import DatasetError, _vmaf, ladder
 from pipeline.kept import Made, kept_folder
 from pipeline.params import SettingsError
 from pipeline.synthesis.encoding import decode
