@@ -65,7 +65,10 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Say what changed from one version of the data set to another."""
-    difference = compare_versions(_version(old), _version(new))
+    try:
+        difference = compare_versions(_version(old), _version(new))
+    except PipelineError as error:
+        _wrong_use(str(error))  # 1 would say that two versions were compared
     if as_json:
         typer.echo(json.dumps(asdict(difference), ensure_ascii=False, indent=1))
     else:
@@ -85,11 +88,10 @@ def describe(difference: Difference) -> list[str]:
             lines += [f"{len(items)} {title}:", *(f"  {text}" for text in [*shown, *rest])]
     if not lines:
         return ["no difference"]
-    labels = difference.relabelled or difference.split or difference.labelled or difference.scales
     count = difference.to_compute
     lines.append(f"render and extract compute {count} {'video' if count == 1 else 'videos'} that were not there before")
-    if labels:
-        lines.append("scores changed: adapt runs again, and then the teacher, unless adapt.epochs is 0 or it is frozen")
+    if any(getattr(difference, name) for name in _TITLES if name != "moved"):
+        lines.append("a teacher that adapt tunes is tuned anew, unless it is frozen; then extract computes all videos")
     return lines
 
 

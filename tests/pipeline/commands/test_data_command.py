@@ -106,7 +106,7 @@ def test_each_kind_of_change_is_told(data: Path, tmp_path: Path) -> None:
     text = run("diff", data, new).stdout
     assert "1 relabelled:\n  0: 1.0 → 4.5" in text
     assert "render and extract compute 2 videos" in text
-    assert "adapt runs again" in text
+    assert "a teacher that adapt tunes is tuned anew" in text
     assert not compare_versions(read_version(new), read_version(new))
 
 
@@ -114,6 +114,10 @@ def test_wrong_use_and_unknown_versions(data: Path, tmp_path: Path) -> None:
     assert run("diff", tmp_path).exit_code == 2
     code = "import sys; from pipeline.cli import main; sys.argv = ['teachonce', 'data', 'diff', 'v9']; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "cannot have data/videos.csv at 'v9'" in done.stderr
+    (data / "labels.csv").write_text("video_id\n")
+    broken = run("diff", data, data)
+    assert (broken.exit_code, broken.stdout) == (2, "")
+    assert "got the header" in broken.stderr
     assert "Traceback" not in done.stderr

@@ -1,5 +1,9 @@
+import re
+
+import av
 import numpy as np
 import pytest
+from av.filter import Graph
 from scipy.signal import convolve2d
 
 from pipeline.synthesis import fullreference as fr
@@ -65,6 +69,28 @@ def test_small_frames_are_measured_too(pair):
 def test_psnr_of_a_known_error():
     black = np.zeros((2, 32, 32), dtype=np.uint8)
     assert fr.psnr(black, black + np.uint8(5)) == pytest.approx(10 * np.log10(255**2 / 25), abs=1e-4)
+
+
+def test_psnr_is_that_of_ffmpeg(pair, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    graph = Graph()
+    height, width = pair[0].shape[1:]
+    ends = [graph.add_buffer(width=width, height=height, format="gray", time_base=1) for _ in pair]
+    measure, sink = graph.add("psnr", "stats_file=psnr.log"), graph.add("buffersink")
+    for place, end in enumerate(ends):
+        end.link_to(measure, 0, place)
+    measure.link_to(sink)
+    graph.configure()
+    for number, frames in enumerate(zip(*pair, strict=True)):
+        for end, pixels in zip(ends, frames, strict=True):
+            frame = av.VideoFrame.from_ndarray(pixels, format="gray")
+            frame.pts, frame.time_base = number, 1
+            end.push(frame)
+        sink.pull()
+    del graph, measure, sink, ends, end
+    errors = [float(text) for text in re.findall(r"mse_y:(\S+)", (tmp_path / "psnr.log").read_text())]
+    assert len(errors) == 4
+    assert fr.psnr(*pair) == pytest.approx(10 * np.log10(255**2 / np.mean(errors)), abs=1e-3)
 
 
 def test_detail_loss_sees_blur_and_noise_with_opposite_signs(pair):
