@@ -4,6 +4,7 @@ Files that were looked at before and have not changed since (path, size, time, i
 """
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from pipeline.workers import Limits, LocalWorkers, Lost
 VERSION = 1
 _LIMITS = Limits(seconds=3600.0, memory_bytes=4 << 30, cpu_seconds=7200.0)
 """Of one file."""
+_KEPT_SECONDS = 30.0
+"""What was found is kept as often, so that a run that ends early need not read those files again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,7 @@ def identify(entries: Sequence[Entry], data_root: Path, *, workers: int) -> tupl
             asked.append(number)
             tasks.append((place[0], _options(entry)))
     fresh: dict[str, dict[str, Any]] = {}
+    kept = time.monotonic()
     with track("prepare: check files", len(tasks)) as advance:
         for task, outcome in LocalWorkers(workers, _LIMITS).map(look_at, tasks):
             number = asked[task]
@@ -79,6 +83,9 @@ def identify(entries: Sequence[Entry], data_root: Path, *, workers: int) -> tupl
             if isinstance(outcome, FileFacts) and key:
                 fresh[key] = asdict(outcome)
             advance()
+            if time.monotonic() - kept >= _KEPT_SECONDS:
+                index.keep(fresh, current=keys)
+                fresh, kept = {}, time.monotonic()
     index.keep(fresh, current=keys)
     return _videos(entries, outcomes)
 

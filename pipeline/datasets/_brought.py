@@ -72,6 +72,7 @@ class Brought:
         self._entries: list[Entry] = []
         self._problems: list[str] = []
         self._num_missing, self._left_out = 0, 0
+        self._without_content: list[str] = []
         try:
             self.folder = resolve(data_root, settings.folder)
         except ManifestError as error:
@@ -117,6 +118,7 @@ class Brought:
         *,
         score: str | float | None,
         content: str = "",
+        pattern: str | None = None,
         video_id: str = "",
         codec: str = "",
         level: str = "",
@@ -131,7 +133,8 @@ class Brought:
             fields: for the path templates.
             score: as published; turned here so that higher is better. None where the data set has none; empty where
                 this row lacks it.
-            content: its source; empty means that the video is its own.
+            content: its source; empty leaves it to ``pattern``.
+            pattern: whose first group, found in the path, is the content; without it the video is its own.
             video_id: empty takes the file's name without its suffix.
             codec: as in ``Entry``.
             level: as in ``Entry``.
@@ -147,6 +150,7 @@ class Brought:
             self.problem(f"{where}: the name of {name!r} cannot stand in a table; rename the file")
             return
         video_id = video_id or Path(name).stem
+        content = content or self._content_of(name, pattern)
         self._entries.append(
             Entry(
                 video_id=video_id,
@@ -194,6 +198,7 @@ class Brought:
             DatasetError: with every problem, and the videos that were found nevertheless.
         """
         entries = sorted(self._entries, key=lambda entry: entry.video_id)
+        self._check_contents()
         if self._problems:
             advice = self._download if self._num_missing else ""
             raise DatasetError(*self._problems, entries=entries, advice=advice)
@@ -202,6 +207,23 @@ class Brought:
         if self._left_out:
             print(f"prepare: {self._name}: {self._left_out} videos are not there and were left out", file=sys.stderr)
         return entries
+
+    def _content_of(self, path: str, pattern: str | None) -> str:
+        found = re.search(pattern, path) if pattern else None
+        if pattern and not found:
+            self._without_content.append(path)
+        return (found[1] or "") if found else ""
+
+    def _check_contents(self) -> None:
+        """A pattern that finds nothing would divide videos of one content between the splits."""
+        if not self._without_content:
+            return
+        found = f"finds nothing in {len(self._without_content)} paths, such as {self._without_content[0]!r}"
+        told = f"prepare.options.{self._name}.content {found}"
+        if len(self._without_content) >= len(self._entries):
+            self.problem(f"{told}; expected a regular expression whose group names the content, or null")
+        else:
+            print(f"prepare: {told}; each of these videos is its own content", file=sys.stderr)
 
     def _mos(self, where: str, score: str | float | None) -> float | None:
         if score is None:
@@ -214,7 +236,7 @@ class Brought:
         try:
             value = float(score)
         except ValueError:
-            self.problem(f"{where}: got the score {score!r}; expected a number")
+            self.problem(f"{where}: got the score {score!r}; expected a number such as 3.5")
             return None
         if not math.isfinite(value) or not scale.low <= value <= scale.high:
             settable = isinstance(self._settings, ScoredSettings)
@@ -287,9 +309,3 @@ def tell(name: str, what: str) -> str:
         f"The data set {name} is not fetched by TeachOnce. {what}\n"
         f"Put it into data/raw/{name}/ (or set prepare.options.{name}.folder) and run `dvc add data/raw/{name}`."
     )
-
-
-def content_of(path: str, pattern: str | None) -> str:
-    """The content that ``pattern`` finds in a video's path; empty where there is no pattern, or it finds nothing."""
-    found = re.search(pattern, path) if pattern else None
-    return (found[1] or "") if found else ""

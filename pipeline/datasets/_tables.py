@@ -3,6 +3,7 @@
 import csv
 import io
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +64,12 @@ def read_rows(
     else:
         names, lines = lines[0][1], lines[1:]
     names = _named(path, names, columns)
+    if not lines:
+        raise DatasetError(f"{path} has a header and no rows; expected a row for each video")
     problems = [
-        f"{path}, row {number}: got {len(line)} columns; expected {len(names)}"
+        f"{path}, row {number}: got {len(line)} columns; expected {len(names)} (a decimal comma is written as a point)"
         for number, line in lines
-        if len(line) < len(names) or (header is not None and not blanks and len(line) != len(names))
+        if len(line) < len(names) or (not blanks and any(line[len(names) :]))
     ]
     raise_all(problems)
     return [Row(f"{path.name}, row {number}", dict(zip(names, line, strict=False))) for number, line in lines]
@@ -101,6 +104,8 @@ def _named(path: Path, names: list[str], columns: Sequence[str]) -> list[str]:
             for column in missing
         ]
     )
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    raise_all([f"{path}: {twice[0]!r} names two columns; rename one"] if twice else [])
     wanted = {column.lower(): column for column in columns}
     return [wanted.get(name.lower(), name) for name in names]
 

@@ -70,7 +70,10 @@ def _parts(settings: Settings) -> list[tuple[str, ModuleType, Any]]:
             raise DatasetError(f"{where}.dataset: got {dataset!r}; a part is one data set, name each of them as a part")
         if "/" in name or not name:
             raise DatasetError(f"{where}: a part's name begins its videos' names; give it one without '/'")
-        module = registry.find("datasets", dataset)
+        try:
+            module = registry.find("datasets", dataset)
+        except registry.UnknownName as error:
+            raise DatasetError(f"{where}: {error} or say which it is, such as `dataset: csv`") from None
         if module in [taken for _, taken, _ in parts] and not issubclass(module.Settings, BroughtSettings):
             raise DatasetError(f"{where}: two parts of {dataset} would make videos in one folder; make it one part")
         options = module.Settings.parse({key: value for key, value in values.items() if key != "dataset"}, where)

@@ -9,7 +9,7 @@ from typing import cast, get_args
 from pydantic import Field
 
 from pipeline.datasets import RawFormat
-from pipeline.datasets._brought import Brought, brought, content_of, tell
+from pipeline.datasets._brought import Brought, brought, tell
 from pipeline.datasets._settings import ScoredSettings
 from pipeline.datasets._tables import Row, read_rows
 from pipeline.errors import nearest
@@ -56,12 +56,12 @@ def _find(found: Brought, settings: Settings) -> None:
     columns = settings.columns.model_dump()
     for row in read_rows(found.table(settings.labels), [name for name in columns.values() if name]):
         values = {key: row[name] if name else "" for key, name in columns.items()}
-        name = row.values.get("path", row.where)
         found.add(
             row.where,
             row.values,
             score=values["mos"] if settings.columns.mos else None,
-            content=values["content"] or content_of(name, settings.content),
+            content=values["content"],
+            pattern=settings.content,
             video_id=values["video_id"],
             codec=values["codec"],
             level=values["level"],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.datasets._brought import Brought, brought, content_of, tell
+from pipeline.datasets._brought import Brought, brought, tell
 from pipeline.datasets._files import VIDEO_SUFFIXES
 from pipeline.datasets._settings import BroughtSettings, ContentPattern
 from pipeline.manifest import ScoreScale
@@ -28,7 +28,7 @@ def _find(found: Brought, settings: Settings) -> None:
     """Finds every video of the folder; its path there is its name."""
     for path in found.files():
         if Path(path).suffix.lower() in settings.suffixes:
-            found.add(path, {"path": path}, score=None, video_id=path, content=content_of(path, settings.content))
+            found.add(path, {"path": path}, score=None, video_id=path, pattern=settings.content)
 
 
 scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

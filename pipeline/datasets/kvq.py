@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field
 
 from pipeline.datasets import DatasetError
-from pipeline.datasets._brought import Brought, brought, content_of, tell
+from pipeline.datasets._brought import Brought, brought, tell
 from pipeline.datasets._settings import BroughtSettings, ContentPattern
 from pipeline.datasets._tables import read_rows
 from pipeline.manifest import ScoreScale, Split
@@ -58,7 +58,7 @@ def _find(found: Brought, settings: Settings) -> None:
                 row.where,
                 {**row.values, "stem": stem},
                 score=row["label"],
-                content=content_of(row["filename"], settings.content),
+                pattern=settings.content,
                 split=_split(split, present),
             )
 

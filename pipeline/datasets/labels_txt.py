@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.datasets import RawFormat
-from pipeline.datasets._brought import Brought, brought, content_of, tell
+from pipeline.datasets._brought import Brought, brought, tell
 from pipeline.datasets._settings import ScoredSettings
 from pipeline.datasets._tables import read_rows
 
@@ -38,7 +38,7 @@ def _find(found: Brought, settings: Settings) -> None:
                 row.where,
                 row.values,
                 score=row["mos"],
-                content=content_of(row["path"], settings.content),
+                pattern=settings.content,
                 video_id=str(Path(row["path"]).with_suffix("")),
                 split=None if split == "all" or (split == "train" and "val" not in settings.labels) else split,
                 raw=RawFormat(fps=found.number(row.where, "fps", row["fps"], unknown="-1")),

@@ -48,7 +48,8 @@ def _find(found: Brought, settings: Settings) -> None:
             where,
             {"name": name, "stem": Path(name).stem},
             score=float(score),
-            content=f"{int(reference)}",
+            content="" if settings.content else f"{int(reference)}",
+            pattern=settings.content,
             split=splits.get(int(reference)),
         )
 

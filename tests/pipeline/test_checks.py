@@ -123,6 +123,27 @@ def test_a_fresh_file_is_read_again_for_it_may_yet_change(tmp_path: Path, looked
     assert looked_at == ["a.mp4", "a.mp4"]
 
 
+def test_what_a_run_found_before_it_ended_is_not_read_again(
+    tmp_path: Path, looked_at: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(*(write_video(tmp_path / f"{name}.mp4") for name in "abc"))
+    entries = [entry(f"{name}.mp4") for name in "abc"]
+    look_at = checks.look_at
+
+    def ended(task: tuple[Path, DecodeOptions]) -> checks.FileFacts | str:
+        if task[0].name == "c.mp4":
+            raise KeyboardInterrupt
+        return look_at(task)
+
+    monkeypatch.setattr(checks, "_KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(checks, "look_at", ended)
+    with pytest.raises(KeyboardInterrupt):
+        identify(entries, tmp_path, workers=1)
+    monkeypatch.setattr(checks, "look_at", look_at)
+    assert len(identify(entries, tmp_path, workers=1)[0]) == 3
+    assert looked_at == ["a.mp4", "b.mp4", "c.mp4", "c.mp4"]
+
+
 def test_the_same_file_in_two_splits_is_told(tmp_path: Path) -> None:
     video = Video(
         video_id="a", path="a", sha256="0" * 64, dataset="x", width=1, height=1, fps=1.0, num_frames=1, pix_fmt=""

@@ -169,7 +169,7 @@ def test_combined_keeps_scales_apart_and_prefixes(tmp_path: Path) -> None:
     ):
         with pytest.raises(DatasetError, match=message):
             module.scales(module.Settings.parse({"parts": parts}, "here"))
-    with pytest.raises(registry.UnknownName, match="did you mean 'bvi_hd'"):
+    with pytest.raises(DatasetError, match=r"parts.bvi_hdd: unknown dataset.*did you mean 'bvi_hd'\? or say"):
         module.scales(module.Settings.parse({"parts": {"bvi_hdd": {}}}, "here"))
     with pytest.raises(SettingsError, match=r"prepare.options.combined.parts.bvi_hd.foldr: unknown key"):
         module.scales(module.Settings.parse({"parts": {"bvi_hd": {"foldr": "x"}}}, "here"))

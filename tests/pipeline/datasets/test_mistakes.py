@@ -201,3 +201,53 @@ def test_raw_video_of_an_unknown_size_says_what_to_do(tmp_path: Path, brought: P
     write(brought / "labels.csv", ["path,mos", "plain.yuv,3"])
     told = refusal(tmp_path, "csv", SCALE)
     assert "labels.csv, row 2: plain: the size of plain.yuv is not known; put it into the name" in told
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("path,mos\na.mp4,3\nb.mp4,3,5\n", "row 3: got 3 columns; expected 2 (a decimal comma is written as a point)"),
+        ("path;mos\na.mp4;3,5\n", "row 2: got the score '3,5'; expected a number such as 3.5"),
+        ("path,mos,path\na.mp4,3,b.mp4\n", "'path' names two columns; rename one"),
+        ("path,mos\n", "has a header and no rows"),
+        ("", "is empty; expected a table with the columns mos"),
+        ("path,moss\na.mp4,3\n", "no column 'mos'; it has path, moss; did you mean 'moss'?"),
+    ],
+)
+def test_a_wrong_table_is_explained(tmp_path: Path, brought: Path, inline: None, table: str, said: str) -> None:
+    video(brought / "a.mp4")
+    video(brought / "b.mp4", seed=1)
+    (brought / "labels.csv").write_text(table)
+    assert said in refusal(tmp_path, "csv", SCALE)
+
+
+def test_empty_columns_at_the_end_of_a_row_are_no_mistake(tmp_path: Path, brought: Path, inline: None) -> None:
+    video(brought / "a.mp4")
+    (brought / "labels.csv").write_text("path,mos\r\na.mp4,3,,\r\n\r\n")
+    assert [label.mos for label in prepared(tmp_path, "csv", SCALE).labels] == [3.0]
+
+
+def test_a_pattern_that_finds_no_content_is_told(
+    tmp_path: Path, inline: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in enumerate(("scene1_a.mp4", "scene1_b.mp4", "other.mp4")):
+        video(tmp_path / "raw/folder" / name, seed=seed)
+    told = refusal(tmp_path, "folder", {"content": r"shot(\d)"})
+    assert "prepare.options.folder.content finds nothing in 3 paths, such as 'other.mp4'; expected a regular" in told
+    labels = prepared(tmp_path, "folder", {"content": r"scene(\d)"}).labels
+    assert [label.content for label in labels] == ["other.mp4", "1", "1"]
+    assert "finds nothing in 1 paths, such as 'other.mp4'; each of these videos is its own" in capsys.readouterr().err
+
+
+def test_a_pattern_looks_at_the_path_whatever_its_column_is_called(tmp_path: Path, brought: Path, inline: None) -> None:
+    for seed in range(4):
+        video(brought / f"scene{seed % 2}/{seed}.mp4", seed=seed)
+    write(brought / "labels.csv", ["Datei,mos", *(f"scene{seed % 2}/{seed}.mp4,3" for seed in range(4))])
+    options = {**SCALE, "paths": ["{Datei}"], "content": r"scene(\d)"}
+    assert [label.content for label in prepared(tmp_path, "csv", options).labels] == ["0", "1", "0", "1"]
+
+
+def test_a_part_of_no_data_set_is_told(tmp_path: Path) -> None:
+    told = refusal(tmp_path, "combined", {"parts": {"mine": SCALE}})
+    assert told.startswith("prepare.options.combined.parts.mine: unknown dataset 'mine'; known: bvi_hd, ")
+    assert told.endswith("or say which it is, such as `dataset: csv`")
