@@ -110,19 +110,29 @@ def _named(path: Path, names: list[str], columns: Sequence[str]) -> list[str]:
     return [wanted.get(name.lower(), name) for name in names]
 
 
-def read_mat(path: Path, variables: Sequence[str]) -> dict[str, Any]:
+def read_mat(path: Path, numbers: Sequence[str], texts: Sequence[str] = ()) -> dict[str, Any]:
     """Reads variables of a MATLAB file, version 5 through scipy or 7.3 through h5py.
 
     Args:
         path: of the file; its first bytes tell the version, its name does not.
-        variables: that must be there.
+        numbers: variables that must be there, of numbers.
+        texts: variables that must be there, of names.
 
     Returns:
-        Variable → list of text for a cell array of names, else float64 in MATLAB's shape.
+        Variable → float64 in MATLAB's shape; list of text for those of names.
 
     Raises:
-        DatasetError: the file is no MATLAB file, is damaged, or lacks a variable.
+        DatasetError: the file is no MATLAB file, is damaged, lacks a variable, or has it of another kind.
     """
+    values = _read_variables(path, [*texts, *numbers])
+    raise_all(
+        [f"{path}: {name} holds no numbers; export it anew" for name in numbers if isinstance(values[name], list)]
+        + [f"{path}: {name} holds no text; export it as names" for name in texts if not isinstance(values[name], list)]
+    )
+    return values
+
+
+def _read_variables(path: Path, variables: Sequence[str]) -> dict[str, Any]:
     with path.open("rb") as file:
         head = file.read(_HDF5_OFFSETS[-1] + len(_HDF5_SIGNATURE))
     if any(head[offset:].startswith(_HDF5_SIGNATURE) for offset in _HDF5_OFFSETS):

@@ -56,6 +56,6 @@ def _scores(found: Brought) -> list[tuple[str, str, str | float]]:
     if path.name in TABLES:
         name, score = TABLES[path.name]
         return [(row.where, row[name], row[score]) for row in read_rows(path, [name, score])]
-    values = read_mat(path, ["video_names", "scores"])
+    values = read_mat(path, ["scores"], ["video_names"])
     entries = found.aligned(path, video_names=values["video_names"], scores=values["scores"].ravel())
     return [(where, name, float(score)) for where, (name, score) in entries]

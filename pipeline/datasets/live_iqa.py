@@ -46,7 +46,7 @@ def _find(found: Brought, settings: Settings) -> None:
     """Finds every distorted image."""
     path = found.table(settings.labels)
     values = read_mat(path, [settings.variable, "orgs"])
-    references = read_mat(found.table("refnames_all.mat"), ["refnames_all"])["refnames_all"]
+    references = read_mat(found.table("refnames_all.mat"), [], ["refnames_all"])["refnames_all"]
     scores, copies = values[settings.variable].ravel(), values["orgs"].ravel()
     places = [(name, number) for name, count in settings.images.items() for number in range(1, count + 1)]
     if not len(scores) == len(copies) == len(references) == len(places):

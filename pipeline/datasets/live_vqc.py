@@ -30,7 +30,7 @@ class Settings(BroughtSettings):
 def _find(found: Brought, settings: Settings) -> None:
     """Finds every video of the list."""
     path = found.table(settings.labels)
-    values = read_mat(path, ["video_list", "mos"])
+    values = read_mat(path, ["mos"], ["video_list"])
     for where, (name, score) in found.aligned(path, video_list=values["video_list"], mos=values["mos"].ravel()):
         found.add(where, {"name": name}, score=float(score))
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from pipeline.datasets import DatasetError
 from pipeline.datasets._brought import Brought, brought, tell
 from pipeline.datasets._settings import ScoredSettings
 from pipeline.datasets._tables import read_mat
@@ -40,7 +41,10 @@ def _find(found: Brought, settings: Settings) -> None:
     """Finds every video of the info file."""
     path = found.table(settings.labels)
     index = ["index"] if settings.repetition is not None else []
-    values = read_mat(path, ["video_names", "scores", "ref_ids", *index])
+    values = read_mat(path, ["scores", "ref_ids", *index], ["video_names"])
+    for name in ("ref_ids", *index):
+        if not np.isfinite(values[name]).all():
+            raise DatasetError(f"{path}: {name} has values that are no numbers; download it again")
     splits = _splits(values["index"], settings.repetition, found) if settings.repetition is not None else {}
     columns = {"video_names": values["video_names"], **{name: values[name].ravel() for name in ("scores", "ref_ids")}}
     for where, (name, score, reference) in found.aligned(path, **columns):

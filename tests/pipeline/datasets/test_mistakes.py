@@ -178,6 +178,25 @@ def test_variables_of_different_lengths_are_told(tmp_path: Path) -> None:
     assert "got 1 of video_list, 2 of mos; expected as many of each" in refusal(tmp_path, "live_vqc", {})
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"scores": cells(["3", "4"])}, "scores holds no numbers"),
+        ({"video_names": np.array([[1.0, 2.0]])}, "video_names holds no text"),
+        ({"ref_ids": np.array([[1.0, np.nan]])}, "ref_ids has values that are no numbers"),
+        ({"scores": np.array([[1.0, np.nan]])}, "info.mat, entry 2: MOS is nan"),
+    ],
+)
+def test_a_matlab_file_with_other_things_in_it_is_explained(
+    tmp_path: Path, inline: None, changed: dict[str, Any], said: str
+) -> None:
+    for seed, name in enumerate(("a.mp4", "b.mp4")):
+        video(tmp_path / "raw/vsfa_info" / name, seed=seed)
+    sound = {"video_names": cells(["a.mp4", "b.mp4"]), "scores": np.array([[1.0, 2]]), "ref_ids": np.array([[1.0, 2]])}
+    savemat(tmp_path / "raw/vsfa_info/info.mat", sound | changed)
+    assert said in refusal(tmp_path, "vsfa_info", {**SCALE, "labels": "info.mat"})
+
+
 def test_the_nearest_name_is_found_among_very_many(tmp_path: Path, brought: Path, monkeypatch) -> None:
     """Comparing every missing name with every file would take an hour."""
     compared: list[int] = []
