@@ -23,18 +23,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.without_transformers import stand_in
-
-stand_in()
-
-from benchmarks.plain import plain_forward  # noqa: E402 - the encoder is imported with transformers or its stand-in
-from cache import ArraySpec, Failed, Job, Pool, Rows, Unit, build_store, open_store  # noqa: E402
-from pipeline.models.internvideo2.config import InternVideo2Config, variant_config  # noqa: E402
-from pipeline.models.internvideo2.flops import count_flops  # noqa: E402
-from pipeline.models.internvideo2.inference import compile_blocks, lower_weights  # noqa: E402
-from pipeline.models.internvideo2.model import InternVideo2  # noqa: E402
-from pipeline.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalise  # noqa: E402
-from pipeline.staging import staged, stream  # noqa: E402
+from benchmarks.plain import plain_forward
+from cache import ArraySpec, Failed, Job, Pool, Rows, Unit, build_store, open_store
+from pipeline.models.internvideo2.config import InternVideo2Config, variant_config
+from pipeline.models.internvideo2.flops import count_flops
+from pipeline.models.internvideo2.inference import compile_blocks, lower_weights
+from pipeline.models.internvideo2.model import InternVideo2
+from pipeline.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalise
+from pipeline.staging import staged, stream
 
 OUTPUT = Path(__file__).parent / "results_gpu.json"
 _VIEWS = 4

@@ -70,6 +70,7 @@ def merge(path: Path, entries: Mapping[str, Any]) -> dict[str, Any]:
     """
     there: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     there = dict(sorted((there | dict(entries)).items()))
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(there, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return there
 

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from pipeline.errors import PipelineError
 
@@ -181,6 +181,8 @@ def fit_calibration(
 
 def _fit(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float]:
     """Asymptotes, slope and offset of the curve on the unit scale."""
+    from scipy import optimize  # here, since scoring needs none
+
     centre, spread = float(x.mean()), float(x.std()) or 1.0
 
     def residuals(parameters: np.ndarray) -> np.ndarray:

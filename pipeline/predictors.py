@@ -19,6 +19,7 @@ from pipeline.clips import clip_fingerprint
 from pipeline.domain import Domain
 from pipeline.errors import PipelineError, nearest
 from pipeline.model_format import check_model_format
+from pipeline.models import bases
 from pipeline.views import ViewPolicy
 
 if TYPE_CHECKING:
@@ -134,15 +135,33 @@ def load_predictor(model: Path | str, *, threads: int | None = None, device: str
     return TorchPredictor(student, threads=threads or int(trained_with), device=device)
 
 
+def start_lightly(model: Path | str) -> None:
+    """Spares a process that only scores the import of transformers, where the student can be read without it.
+
+    Args:
+        model: as for ``load_predictor``; a hub name, or a folder unlike those of ``distill``, needs transformers.
+    """
+    folder = Path(model)
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    plain = isinstance(config, dict) and config.get("dtype", "float32") == "float32"
+    if plain and (folder / "model.safetensors").is_file():
+        bases.without_transformers()
+
+
 def load_quietly(model: Path | str) -> "StudentModel":
     """Loads a student as ``load_student`` does, without a progress bar for a file that is read in a moment.
 
     Raises:
         StudentError: the folder has no student.
     """
-    from transformers.utils import logging
-
     from pipeline.students import load_student
+
+    if bases.is_plain():
+        return load_student(model)
+    from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()

@@ -53,6 +53,7 @@ EXEMPT: dict[str, str] = {
     "pipeline/rendering.py": "resolves settings; what they come to is in the fingerprint",
     "pipeline/adaptation.py": "makes the teacher's weights, whose digest is in the fingerprint",
     "pipeline/fine_tuning.py": "makes the teacher's weights, see adaptation",
+    "pipeline/models/bases.py": "classes to inherit from, that compute nothing",
     "pipeline/models/stem.py": "initial weights, see adaptation",
     "pipeline/models/internvideo2/__init__.py": "names what the others hold",
     "pipeline/models/internvideo2/adaptation.py": "reads checkpoints into weights, see adaptation",

@@ -17,10 +17,11 @@ from pipeline.clip_statistics import NUM_STATISTICS
 from pipeline.clips import clip_fingerprint
 from pipeline.decoders import DecodeOptions
 from pipeline.domain import fit_domain
+from pipeline.export import export_onnx
 from pipeline.registry import find
 from pipeline.scoring import QualityScorer
 from pipeline.segments import Span
-from pipeline.students import create_student
+from pipeline.students import create_student, load_student
 from pipeline.synthesis.encoding import Recipe, encode
 from pipeline.synthesis.planes import Video420
 from pipeline.views import ViewPolicy, draw_view
@@ -31,7 +32,7 @@ _VIEWS, _FPS = 4, 25
 
 
 def figures(setting: Setting) -> Iterator[Figure]:
-    """The command as a whole, start-up included; and a scorer that is loaded already. One core for either side."""
+    """The command as a whole, start-up included; and a scorer that is loaded already. One core for all."""
     seconds = setting.size(10, 2)
     video = setting.folder / "video.mp4"
     height, width = (1080, 1920) if not setting.small else (180, 320)
@@ -45,12 +46,15 @@ def figures(setting: Setting) -> Iterator[Figure]:
             if sum(1 for _ in opened.frames(frames)) != len(frames):
                 raise RuntimeError("a frame is missing")
 
-    command = [*teachonce(), "score", str(video), "--model", str(student), "--json"]
+    onnx = setting.folder / "student.onnx"
+    export_onnx(load_student(student), onnx)
+    command = [*teachonce(), "score", str(video), "--json", "--model"]
     torch.set_num_threads(1)
     with _one_core(), QualityScorer.from_pretrained(student, threads=1) as scorer:
         for what, work, goal in (
             ("a video, the scorer loaded", lambda: scorer.score(video), None),
-            ("teachonce score, the whole command", lambda: _run(command), at_most(1.5)),
+            ("teachonce score, the whole command", lambda: _run([*command, str(student)]), at_most(1.5)),
+            ("the same from the ONNX file", lambda: _run([*command, str(onnx)]), None),
         ):
             turns = in_turn(work, decode, setting.rounds)
             yield Figure(

@@ -125,9 +125,11 @@ def load_scorer(
         threads: of the model.
         device: of the model.
     """
+    from pipeline.predictors import start_lightly
     from pipeline.scoring import QualityScorer, ScoringOptions
     from pipeline.workers import Limits
 
+    start_lightly(model)
     options = ScoringOptions(
         dataset=dataset,
         num_views=num_views,

@@ -30,12 +30,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from pipeline.calibration import Calibration
 from pipeline.errors import PipelineError
 from pipeline.losses import StudentOutput
 from pipeline.model_format import MODEL_FORMAT, check_model_format
+from pipeline.models.bases import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from pipeline.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalise
 from pipeline.registry import find
 

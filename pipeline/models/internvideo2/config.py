@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from transformers import AutoConfig, PretrainedConfig
-
 from pipeline.errors import PipelineError, nearest
+from pipeline.models.bases import AutoConfig, PretrainedConfig
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "S14": {"embed_dim": 384, "depth": 12, "num_heads": 6, "mlp_ratio": 4.0},

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import transformers.initialization as init
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoModel, PreTrainedModel
-from transformers.utils import ModelOutput
 
 from pipeline.errors import PipelineError
+from pipeline.models.bases import AutoModel, ModelOutput, PreTrainedModel, init
 from pipeline.models.internvideo2.blocks import Block, LayerScale, RMSNorm
 from pipeline.models.internvideo2.config import InternVideo2Config
 from pipeline.models.internvideo2.pooling import AttentionPooling, CrossAttention
