@@ -98,6 +98,8 @@ def _curve_figure(
         for name, values in columns.items():
             look = looks[name]
             axes.plot(epochs, values, color=look.colour, marker=look.shape, markersize=4.5, markevery=every)
+        if (epochs == epochs.round()).all():
+            axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel(axis)
         axes.set_ylabel(kind.replace("_", " "))
 

@@ -209,13 +209,30 @@ def rate_quality(
 
 
 def _plain_ticks(axes: Any, places: Sequence[float]) -> None:
-    """A logarithmic axis with a few round numbers on it, at 1, 2 and 5 times a power of ten."""
-    low, high = min(places), max(places)
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if high < 100 * low else (1,)
-    ticks = [step * 10.0**power for power in powers for step in steps if low * 0.8 <= step * 10.0**power <= high * 1.25]
+    """A logarithmic axis with a few round numbers on it."""
+    ticks = round_places(min(places), max(places))
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([], minor=True)
+
+
+def round_places(low: float, high: float) -> list[float]:
+    """Two to about seven round numbers near ``low`` … ``high`` of a logarithmic axis, the roundest that there are.
+
+    Args:
+        low: above 0.
+        high: at least ``low``.
+    """
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    for steps in _STEPS[0 if high >= 100 * low else 1 :]:
+        values = [float(f"{step}e{power}") for power in powers for step in steps]
+        chosen = [value for value in values if low * 0.8 <= value <= high * 1.25]
+        if sum(low <= value <= high for value in chosen) >= 2:
+            return chosen
+    return sorted({float(f"{low:.3g}"), float(f"{high:.3g}")})
+
+
+_STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.4, 1.7, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9))
+"""By what powers of ten are multiplied; the next where two of them do not fall into the range."""
 
 
 def score_limits(predictions: Sequence[Prediction]) -> tuple[float, float]:

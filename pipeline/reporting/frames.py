@@ -2,16 +2,19 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.image import imsave
+from numpy.typing import NDArray
 
 from cache import ArraySpec, Store
 
 _OK = 1
 _MAX_PX = 3 * 128 * 128
 _MAX_FRAMES = 3
+_GAP_PX = 2
 _WHOLE_FRAME_POLICIES = ("resize", "squash", "crop")
 
 
@@ -76,8 +79,18 @@ def strip_of(clips: Store, name: str, video_id: str) -> Strip | None:
     num_frames, height, width = clip.shape[:3]
     shown = min(_MAX_FRAMES, num_frames, max(1, _MAX_PX // (height * width)))
     places = [num_frames // 2] if shown == 1 else np.linspace(0, num_frames - 1, shown).round().astype(int).tolist()
-    pixels = np.concatenate([clip[place] for place in places], axis=1)
+    pixels = _side_by_side([clip[place] for place in places])
     buffer = io.BytesIO()
     imsave(buffer, np.ascontiguousarray(pixels), format="png", origin="upper", metadata={"Software": ""})
     uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     return Strip(uri, pixels.shape[1], pixels.shape[0], len(places))
+
+
+def _side_by_side(frames: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Frames with a transparent gap between them, since those of fragments run into one another; ``h w 4``."""
+    height, width = frames[0].shape[:2]
+    strip = np.zeros((height, (width + _GAP_PX) * len(frames) - _GAP_PX, 4), np.uint8)
+    for number, frame in enumerate(frames):
+        left = number * (width + _GAP_PX)
+        strip[:, left : left + width, :3], strip[:, left : left + width, 3] = frame, 255
+    return strip

@@ -142,7 +142,12 @@ def _calibration(run: Run, dataset: str) -> dict[str, str]:
     """The parameters of the data set's stored calibration; of the only one where the data set is not known."""
     stored = _mapping(run.student.get("calibrations"))
     chosen = stored.get(dataset) or (next(iter(stored.values())) if not dataset and len(stored) == 1 else None)
-    return identity.flattened(_mapping(chosen))
+    return identity.flattened({name: _rounded(value) for name, value in _mapping(chosen).items()})
+
+
+def _rounded(value: Any) -> Any:
+    """A number as people read it; the model has all its digits."""
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def _worst_parts(run: Run, count: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pipeline.reporting.figures import (
     rate_lines,
     rate_quality,
     rate_quality_contents,
+    round_places,
     score_limits,
 )
 from pipeline.reporting.predictions import Prediction
@@ -77,10 +78,24 @@ def test_contents_come_from_the_best_predicted_to_the_worst_and_only_those_with_
     assert (len(chosen), count, chosen[0], chosen[-1]) == (MAX_CONTENTS, 40, "c00", "c39")
 
 
-@pytest.mark.parametrize(("low", "high"), [(30.0, 45.0), (8.0, 9000.0)])
+@pytest.mark.parametrize(("low", "high"), [(30.0, 45.0), (52.0, 190.0), (20.0, 500.0), (8.0, 9000.0)])
 def test_a_rate_axis_has_round_numbers(low, high):
     rows = [replace(encodes()[0], rate=low), replace(encodes()[1], rate=high, level="21")]
     svg = rate_quality("r", rows, codec_markers(rows), score_limits(rows))
-    ticks = [float(text) for text in re.findall(r">(\d+)<", svg.split("kbit/s")[0])]
-    assert ticks
-    assert all(f"{tick:.0e}"[0] in "125" for tick in ticks)
+    ticks = [float(text) for text in re.findall(r">([\d.]+)<", svg.split("kbit/s")[0])]
+    assert 2 <= sum(low <= tick <= high for tick in ticks) <= 7
+    assert all(float(f"{tick:.1e}") == tick for tick in ticks), "two digits at most"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (20.0, 500.0, [20, 50, 100, 200, 500]),
+        (5.0, 4e5, [10, 100, 1000, 10000, 100000]),
+        (52.0, 190.0, [50, 70, 100, 150, 200]),
+        (101.0, 102.5, [101, 102]),
+        (50.0, 50.0, [50]),
+    ],
+)
+def test_round_places_are_the_roundest_of_which_two_lie_inside(low, high, expected):
+    assert round_places(low, high) == expected

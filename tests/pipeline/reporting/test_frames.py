@@ -56,10 +56,11 @@ def test_whole_frames_are_shown_before_fragments(clips):
 
 def test_first_middle_and_last_frame_side_by_side(clips):
     strip = frames.strip_of(clips, "whole", "v")
-    assert (strip.width, strip.height, strip.num_frames) == (18, 8, 3)
+    assert (strip.width, strip.height, strip.num_frames) == (22, 8, 3)
     pixels = pixels_of(strip)
-    assert pixels.shape[:2] == (8, 18)
-    assert pixels[0, [0, 6, 12], 0].tolist() == [0, 20, 40]
+    assert pixels.shape == (8, 22, 4)
+    assert pixels[0, [0, 8, 16], 0].tolist() == [0, 20, 40]
+    assert pixels[0, :, 3].tolist() == [*[255] * 6, 0, 0, *[255] * 6, 0, 0, *[255] * 6]
 
 
 def test_a_large_clip_shows_its_middle_frame(clips):
