@@ -2,11 +2,11 @@
 
 import csv
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.commands._names import written
 from pipeline.errors import PipelineError
 
 COLUMNS = [
@@ -53,7 +53,7 @@ def take_up(output: Path, form: str, settings: Mapping[str, str]) -> dict[str, s
         settings: of this run; the earlier ones must be the same.
 
     Returns:
-        Absolute path of each scored video → SHA-256 of its file.
+        Absolute path of each scored video, as `written` → SHA-256 of its file.
 
     Raises:
         ResumeError: it is no such output, or was made with another model or other options.
@@ -75,7 +75,7 @@ def take_up(output: Path, form: str, settings: Mapping[str, str]) -> dict[str, s
             )
         if values.get("status") == "ok":
             kept.append(line)
-            done[os.fspath(Path(values["path"]).absolute())] = values["sha256"]
+            done[written(Path(values["path"]).absolute())] = values["sha256"]
     if "".join(kept) != text:
         building = output.with_name(f".{output.name}.building")
         building.write_text("".join(kept), encoding="utf-8")

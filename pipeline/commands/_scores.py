@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from pipeline.commands._names import written
 from pipeline.commands._resume import COLUMNS, ResumeError
 from pipeline.scores import VideoScore
 
@@ -41,8 +41,8 @@ class Outcome:
 
     @property
     def name(self) -> str:
-        """The path as text that can be written anywhere; a byte of it that is no UTF-8 is spelled out."""
-        return os.fspath(self.path).encode("utf-8", "backslashreplace").decode()
+        """The path as a line of text that can be written anywhere."""
+        return written(self.path)
 
 
 class Writer(Protocol):

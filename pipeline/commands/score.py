@@ -1,6 +1,5 @@
 """``teachonce score``: files, folders or a list in; a table, CSV, JSON or JSON lines out."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands._inputs import FORMATS, expand, load_scorer, raw_options
+from pipeline.commands._names import written
 from pipeline.commands._resume import take_up
 from pipeline.commands._scores import Outcome, open_writer
 from pipeline.errors import nearest
@@ -27,8 +27,10 @@ def score(
     per_segment: Annotated[bool, typer.Option(help="A row per segment (csv and table).")] = False,
     dataset: Annotated[str | None, typer.Option(help="On whose scale, where the student knows several.")] = None,
     views: Annotated[int | None, typer.Option(min=1, help="Views per segment; as trained when not given.")] = None,
-    segment_seconds: Annotated[float, typer.Option(min=0.0, help="Least length of a segment.")] = 10.0,
-    window_seconds: Annotated[float, typer.Option(min=0.0, help="Least length of a point of the curve.")] = 1.0,
+    segment_seconds: Annotated[float, typer.Option(min=0.0, max=1e6, help="Least length of a segment.")] = 10.0,
+    window_seconds: Annotated[
+        float, typer.Option(min=0.0, max=1e6, help="Least length of a point of the curve.")
+    ] = 1.0,
     size: Annotated[str | None, typer.Option(help="Of raw .yuv video, such as 1920x1080.")] = None,
     pix_fmt: Annotated[str | None, typer.Option(help="Of raw .yuv video: yuv420p or yuv420p10le.")] = None,
     fps: Annotated[float | None, typer.Option(min=0.01, help="Of raw .yuv video.")] = None,
@@ -60,6 +62,10 @@ def score(
     decoding, videos = raw_options(size, pix_fmt, fps), expand(paths or [], listed)
     if not videos:
         raise typer.BadParameter("there is no video; give files, folders that have some, or --list", param_hint="PATHS")
+    if curve is not None:
+        from pipeline.commands._curve import make_folder, write_curve
+
+        make_folder(curve)
     with ExitStack() as stack:
         scorer = load_scorer(
             model,
@@ -90,10 +96,8 @@ def score(
             writer.write(outcome)
             if outcome.score is None:
                 num_failed += 1
-                print(f"{outcome.path}: {outcome.error}", file=sys.stderr)
+                print(f"{outcome.name}: {outcome.error}", file=sys.stderr)
             elif curve is not None:
-                from pipeline.commands._curve import write_curve
-
                 write_curve(curve, outcome.path, outcome.score)
     if num_failed:
         print(f"{num_failed} of {len(videos)} videos could not be scored", file=sys.stderr)
@@ -111,14 +115,14 @@ def _outcomes(results: Iterator[tuple[Path, object]], total: int) -> Iterator[Ou
     with track("score", total) as advance:
         for path, result in results:
             yield Outcome(path, result) if isinstance(result, VideoScore) else Outcome(path, None, str(result))
-            advance(note=path.name)
+            advance(note=written(Path(path.name)))
 
 
 def _is_done(video: Path, done: dict[str, str]) -> bool:
     """Whether the earlier output has a score of this very file."""
     import hashlib
 
-    digest = done.get(os.fspath(video.absolute()))
+    digest = done.get(written(video.absolute()))
     if digest is None or not video.is_file():
         return False
     with video.open("rb") as file:

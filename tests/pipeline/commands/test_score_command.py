@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipeline.cli import _application
+from pipeline.commands._curve import CurveError
 from tests.scoring_models import save_student
 from tests.videos import write_raw, write_video
 
 ROOT = Path(__file__).parents[3]
+
+
+ODD = ("a$_{$.mp4", "two\nlines\u2028.mp4", "日本語😀.mp4", f"{'x' * 250}.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +162,8 @@ def test_another_model_or_a_strange_file_is_not_gone_on_with(folder, tmp_path):
         (["--list", "/no/such/list"], "cannot read"),
         ([], "there is no video"),
         (["--views", "0"], "--views"),
+        (["--window-seconds", "inf"], "--window-seconds"),
+        (["--segment-seconds", "nan"], "--segment-seconds"),
     ],
 )
 def test_wrong_use_ends_with_status_two(folder, arguments, message):
@@ -192,3 +199,27 @@ def test_help_imports_neither_torch_nor_a_decoder_and_a_missing_model_is_one_lin
     assert "status 1" in wrong.stdout
     assert "cannot load a student from nowhere" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def test_odd_names_are_scored_drawn_and_resumed(folder, tmp_path):
+    videos, output, curves = tmp_path / "videos", tmp_path / "a.csv", tmp_path / "curves"
+    videos.mkdir()
+    for name in ODD:
+        shutil.copy(folder / "videos/below/b.mkv", videos / name)
+    arguments = (videos, "--format", "csv", "--output", output, "--resume", "--curve", curves)
+    first = score(folder, *arguments)
+    assert first.exit_code == 0, first.output
+    table = output.read_text(encoding="utf-8")
+    assert [row["path"] for row in rows(table)] == [
+        str(videos / name).replace("\n", "\\n").replace("\u2028", "\\u2028") for name in sorted(ODD)
+    ]
+    assert len(list(curves.glob("*.png"))) == len(list(curves.glob("*.csv"))) == len(ODD)
+    assert score(folder, *arguments).exit_code == 0
+    assert output.read_text(encoding="utf-8") == table, "each row once"
+
+
+def test_a_file_where_curves_shall_go_is_told_before_anything_is_scored(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused = score(folder, folder / "videos/a.mp4", "--model", "nowhere", "--curve", tmp_path / "file")
+    assert isinstance(refused.exception, CurveError)
+    assert "file: File exists; name another" in str(refused.exception)
