@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, disk_refusal
 
 _GROUPS = {
     "cache": "Inspect, verify, compare and convert stores.",
@@ -33,6 +33,12 @@ def main() -> None:
         raise
     except _known_errors() as error:
         print(error, file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        refusal = disk_refusal(error)
+        if refusal is None:
+            raise
+        print(refusal, file=sys.stderr)
         sys.exit(1)
 
 

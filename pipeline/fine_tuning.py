@@ -3,6 +3,8 @@
 Ref: "InternVQA" (arXiv 2502.19026), section 3.
 """
 
+import math
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -119,7 +121,8 @@ class FineTuning:
             return lambda positions: self._pixels(rows[positions])
         config = self._model.config
         shape = (len(rows), 1 + config.num_patches, config.embed_dim)
-        tokens = np.memmap(path, dtype=np.float32, mode="w+", shape=shape)
+        reserve(path, math.prod(shape) * np.dtype(np.float32).itemsize)
+        tokens = np.memmap(path, dtype=np.float32, mode="r+", shape=shape)
         self._model.eval()
         with track(f"adapt: {description}", len(rows)) as advance:
             for batch in _batches(np.arange(len(rows)), _TRUNK_BATCH_CLIPS):
@@ -202,6 +205,19 @@ class FineTuning:
 def _batches(items: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def reserve(path: Path, num_bytes: int) -> None:
+    """Makes a file whose room on the disk is its own, to be mapped: on a full disk a mapped hole ends the process.
+
+    Raises:
+        OSError: there is not so much room.
+    """
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+        else:
+            file.truncate(num_bytes)
 
 
 def _scratch() -> Path:

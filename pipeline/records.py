@@ -10,6 +10,8 @@ kept apart from them, so that equal runs leave equal metrics.
 
 import json
 import math
+import os
+import re
 import shutil
 import tempfile
 import time
@@ -17,6 +19,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 RESULTS = Path("results")
 
@@ -59,10 +63,30 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=prefix, dir=folder.parent) as place:
         fresh = Path(place) / "new"
         fresh.mkdir()
-        yield fresh
+        with refusals_unwrapped():
+            yield fresh
         if folder.exists():
             folder.rename(Path(place) / "old")
         fresh.rename(folder)
+
+
+@contextmanager
+def refusals_unwrapped() -> Iterator[None]:
+    """Raises a disk's refusal as the ``OSError`` that it is, where torch or safetensors tell of it in their own words.
+
+    Raises:
+        OSError: the disk refused what the block wrote.
+    """
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        told = re.search(r"\(os error (\d+)\)", str(error))
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        if told is not None:
+            number = int(told[1])
+            raise OSError(number, os.strerror(number)) from None
+        raise
 
 
 @contextmanager

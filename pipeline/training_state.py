@@ -14,6 +14,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.records import refusals_unwrapped
+
 _STATE = "state.pt"
 _PIPELINE = Path(__file__).parent
 
@@ -97,7 +99,7 @@ class SavedState:
         """Replaces the saved state in one step, so that a kill leaves either the old one or the new one."""
         self._folder.mkdir(parents=True, exist_ok=True)
         partial = self._folder / f"{_STATE}.partial"
-        with partial.open("wb") as file:
+        with refusals_unwrapped(), partial.open("wb") as file:
             torch.save(dict(state), file)
             file.flush()
             os.fsync(file.fileno())

@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, disk_refusal
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -253,6 +253,9 @@ class _Telling:
     ) -> None:
         if kind is MemoryError:
             self._connection.send(Lost("ran out of the memory that a task may use"))
+        elif isinstance(error, OSError) and (refusal := disk_refusal(error)):
+            self._connection.send(Lost(refusal))
+            raise SystemExit(1)  # of which no traceback is printed
         elif kind is not None:
             self._connection.send(Lost(f"unexpected {kind.__name__}: {error}"))
 

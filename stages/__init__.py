@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, disk_refusal
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """Threads that wait must not burn a core that others need; set before anything loads a numerical library."""
@@ -24,4 +24,10 @@ def run_stage(main: Callable[[], None], *mendable: type[Exception]) -> None:
         main()
     except known as error:
         print(error, file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        refusal = disk_refusal(error)
+        if refusal is None:
+            raise
+        print(refusal, file=sys.stderr)
         sys.exit(1)

@@ -17,6 +17,7 @@ import yaml
 
 from cache import CacheError
 from stages import run_stage
+from tests.faults.conditions import apply
 from tests.imports import ROOT
 
 STAGES = ("prepare", "render", "adapt", "extract", "distill", "evaluate", "report")
@@ -81,10 +82,10 @@ class Run:
         self._server.wait(SECONDS)
         self._server.stdout.close()
 
-    def start(self, stage: str) -> int:
-        """Starts a stage, whose process it returns; what it prints goes to ``<stage>.log``."""
+    def start(self, stage: str, condition: str = "") -> int:
+        """Starts a stage, under a condition of ``conditions.py``; its process. What it prints is in ``<stage>.log``."""
         assert self._server.stdin is not None
-        self._server.stdin.write(f"{stage}\n".encode())
+        self._server.stdin.write(f"{stage} {condition}\n".encode())
         return self._answer(SECONDS)
 
     def wait(self, seconds: float = SECONDS) -> int:
@@ -151,7 +152,7 @@ def serve() -> None:
     """Starts the stages that standard input names, one after another; prints the process and then its exit status."""
     mains = {stage: importlib.import_module(f"stages.{stage}").main for stage in STAGES}
     for line in sys.stdin:
-        stage = line.strip()
+        stage, _, condition = line.strip().partition(" ")
         process = os.fork()
         if not process:
             log = os.open(f"{stage}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -159,6 +160,8 @@ def serve() -> None:
                 os.dup2(log, descriptor)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             sys.argv = [stage]
+            if condition:
+                apply(condition)
             run_stage(mains[stage], CacheError)
             return
         print(process, flush=True)
