@@ -130,10 +130,14 @@ class Made:
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         partial.unlink(missing_ok=True)
         try:
-            os.link(self._path(key), partial)
-        except OSError:
-            shutil.copyfile(self._path(key), partial)
-        partial.replace(target)
+            try:
+                os.link(self._path(key), partial)
+            except OSError:
+                shutil.copyfile(self._path(key), partial)
+            partial.replace(target)
+        finally:
+            # Replacing a name by another name of the same file does nothing, and keeps both.
+            partial.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self._root / key[:2] / key

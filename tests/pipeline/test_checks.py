@@ -193,6 +193,15 @@ def test_finished_files_are_found_by_key_unless_they_are_damaged(tmp_path: Path)
     assert made.find(key) is None
 
 
+def test_a_finished_file_that_is_placed_again_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    made, key = Made(tmp_path / "kept"), key_of({"recipe": "crf=20"})
+    made.keep(key, b"video", {})
+    (tmp_path / "videos").mkdir()
+    for _ in range(2):
+        made.place(key, tmp_path / "videos/placed.mp4")
+    assert [path.name for path in (tmp_path / "videos").iterdir()] == ["placed.mp4"]
+
+
 def test_an_index_that_another_run_holds_is_left_alone(
     tmp_path: Path, looked_at: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

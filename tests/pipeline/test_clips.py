@@ -1,6 +1,9 @@
 """Pixels of views: replayed from parameters, equal to the plain way of doing it, one pass, one frame at a time."""
 
 import hashlib
+import os
+import re
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from pipeline import clips
 from pipeline.clips import Clips, RenderTask, cut_clips, render_video
 from pipeline.decoders import DecodeOptions, VideoInfo, pyav
 from pipeline.models.preprocessing import Preprocessing, preprocess
@@ -199,3 +203,38 @@ def test_a_task_that_cannot_be_done_gives_the_reason(tmp_path: Path) -> None:
         result = render_video(task)
         assert isinstance(result, str)
         assert reason in result
+
+
+MEANWHILE = {
+    "shrinks": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "grows": lambda path: os.truncate(path, path.stat().st_size + 100),
+    "is written over": lambda path: path.write_bytes(path.read_bytes()),
+    "is replaced": lambda path: shutil.copyfile(path, f"{path}.new") and os.replace(f"{path}.new", path),
+    "goes": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("how", MEANWHILE)
+@pytest.mark.parametrize("decoder", ["auto", "pyav"])
+def test_a_file_that_changes_while_it_is_decoded_fails(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, decoder: str
+) -> None:
+    copy = tmp_path / "v.mp4"
+    shutil.copyfile(path, copy)
+    task = RenderTask(
+        path=copy,
+        digest=hashlib.sha256(copy.read_bytes()).hexdigest(),
+        num_frames=None,
+        policies={"resize": POLICIES["resize"]},
+        num_views=1,
+        decoder=decoder,
+        repeat=False,
+        options=DecodeOptions(),
+    )
+    assert isinstance(render_video(task), Clips)
+    # Its frames are counted and its views drawn; pixels come next.
+    draw = clips.draw_view
+    monkeypatch.setattr(clips, "draw_view", lambda *told, **more: (MEANWHILE[how](copy), draw(*told, **more))[1])
+    reason = render_video(task)
+    assert isinstance(reason, str)
+    assert re.match("the file changed while it was decoded|cannot read the file: No such file", reason), reason
