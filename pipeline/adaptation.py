@@ -40,6 +40,8 @@ from pipeline.records import replacing, replacing_folder
 
 SHIPPED = Path("models/pretrained")
 DESCRIPTION = "teacher.json"
+TEACHER_FORMAT = 1
+"""Raised when a reader of the version before would misread ``models/teacher/``; without a number it is 1."""
 
 
 class AdaptationError(PipelineError):
@@ -177,6 +179,7 @@ def _with_head(config: InternVideo2Config, num_classes: int) -> InternVideo2Conf
 def _save(model: InternVideo2, folder: Path, settings: AdaptSettings, preprocessing: Preprocessing) -> None:
     model.eval().save_pretrained(folder)
     description = {
+        "format_version": TEACHER_FORMAT,
         "teacher": settings.teacher,
         "view_set": settings.view_set,
         "adapted": settings.epochs > 0,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cache import ArraySpec, Store, Unit
-from pipeline.adaptation import DESCRIPTION
+from pipeline.adaptation import DESCRIPTION, TEACHER_FORMAT
 from pipeline.digests import file_digest
 from pipeline.errors import PipelineError
 from pipeline.models.internvideo2 import InternVideo2Config
@@ -26,16 +26,26 @@ class TeacherError(PipelineError):
 
 
 def load_description(folder: Path) -> dict[str, Any]:
-    """What ``adapt`` wrote about the teacher in ``teacher.json``.
+    """What ``adapt`` wrote about the teacher in ``teacher.json``, but for the version of its format.
 
     Raises:
-        TeacherError: the folder has no readable description.
+        TeacherError: the folder has no readable description, or a newer version of TeachOnce wrote it.
     """
+    path = folder / DESCRIPTION
     try:
-        description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TeacherError(f"cannot read {folder / DESCRIPTION}: {error}; run the stage adapt first") from None
-    return description
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise TeacherError(f"cannot read {path}: {error}; run the stage adapt first") from None
+    if not isinstance(told, dict) or (missing := {"weights_sha256", "preprocessing"} - told.keys()):
+        got = f"no {', '.join(sorted(missing))}" if isinstance(told, dict) else type(told).__name__
+        raise TeacherError(f"{path}: got {got}; expected what adapt writes; run the stage adapt again")
+    version = told.pop("format_version", TEACHER_FORMAT)
+    if type(version) is not int or not 1 <= version <= TEACHER_FORMAT:
+        raise TeacherError(
+            f"{path}: got a teacher of format version {version!r}; this version of TeachOnce reads 1 to "
+            f"{TEACHER_FORMAT}; update teachonce, or run adapt again"
+        )
+    return told
 
 
 def target_specs(settings: ExtractSettings, teacher: Path) -> list[ArraySpec]:

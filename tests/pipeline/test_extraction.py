@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from cache import Pool, TooManyFailedError, open_store
+from pipeline.adaptation import TEACHER_FORMAT
 from pipeline.digests import file_digest
 from pipeline.extraction import CLIP_DIGEST, LIVE_COUNTS, Extractor, Plan, extract, pooled_tokens
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.models.preprocessing import FINETUNED, normalise
 from pipeline.params import ExtractSettings, RuntimeSettings
-from pipeline.targets import TeacherError, target_specs
+from pipeline.targets import TeacherError, load_description, target_specs
 from pipeline.tuning import Proposal, Trial, dry_run, propose
 from tests.stores import VIEWS, names, pixels_of, write_clips
 
@@ -287,3 +288,32 @@ def test_the_tuner_keeps_to_the_smallest_batch_unless_a_larger_one_is_worth_it()
     assert of((1, 100.0, True), (2, 103.0, True)) == 1
     assert of((1, 100.0, True), (2, 120.0, True), (4, 121.0, True)) == 2
     assert of((1, 100.0, True), (2, 120.0, False), (4, 110.0, True)) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "run the stage adapt first"),
+        ("[" * 100_000, "run the stage adapt first"),
+        ("[]", "got list; expected what adapt writes"),
+        ("{}", "got no preprocessing, weights_sha256; expected what adapt writes"),
+    ],
+)
+def test_a_damaged_description_of_a_teacher_is_explained(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "teacher.json").write_text(text, encoding="utf-8")
+    with pytest.raises(TeacherError, match=said):
+        load_description(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("version", "opens"), [(None, True), (TEACHER_FORMAT, True), (TEACHER_FORMAT + 1, False), ("x", False)]
+)
+def test_a_newer_teacher_is_refused_and_an_older_one_opens(tmp_path: Path, version: object, opens: bool) -> None:
+    about = {"weights_sha256": "0", "preprocessing": {}}
+    told = about if version is None else about | {"format_version": version}
+    (tmp_path / "teacher.json").write_text(json.dumps(told), encoding="utf-8")
+    if opens:
+        assert load_description(tmp_path) == about
+    else:
+        with pytest.raises(TeacherError, match="update teachonce, or run adapt again"):
+            load_description(tmp_path)
