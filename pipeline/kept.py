@@ -20,6 +20,7 @@ from typing import Any
 from pipeline.digests import file_digest
 
 _MOST_STALE, _FEW = 4, 1000
+_ATTEMPTS = 3
 _SETTLED_SECONDS = 2.0
 """A file changed more recently than this may change again without its time telling."""
 
@@ -128,16 +129,25 @@ class Made:
     def place(self, key: str, target: Path) -> None:
         """Gives a finished file its place among the videos: a second name where the disk allows it, else a copy."""
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        partial.unlink(missing_ok=True)
-        try:
-            try:
-                os.link(self._path(key), partial)
-            except OSError:
-                shutil.copyfile(self._path(key), partial)
-            partial.replace(target)
-        finally:
-            # Replacing a name by another name of the same file does nothing, and keeps both.
+        for left in reversed(range(_ATTEMPTS)):
             partial.unlink(missing_ok=True)
+            try:
+                self._copy(key, partial)
+                partial.replace(target)
+                return
+            except FileNotFoundError:
+                # Another run that has just finished took it for what a killed one left.
+                if not left:
+                    raise
+            finally:
+                # Replacing a name by another name of the same file does nothing, and keeps both.
+                partial.unlink(missing_ok=True)
+
+    def _copy(self, key: str, target: Path) -> None:
+        try:
+            os.link(self._path(key), target)
+        except OSError:
+            shutil.copyfile(self._path(key), target)
 
     def _path(self, key: str) -> Path:
         return self._root / key[:2] / key

@@ -8,15 +8,19 @@ Metrics are scalars only and, but for rates, the same whenever the stage is run 
 kept apart from them, so that equal runs leave equal metrics.
 """
 
+import errno
+import fcntl
+import glob
+import itertools
 import json
 import math
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +37,12 @@ def replacing(path: Path) -> Iterator[Path]:
         path: of the file; its folder is there.
 
     Yields:
-        Where to write, beside it. On success that file takes the place in one step; else it is removed.
+        An empty file to write to, beside it and this run's alone. On success it takes the place in one step; else it
+        is removed, and so is, the next time, what a killed run left.
     """
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    try:
+    with _beside(path, "partial", lambda name: os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)) as partial:
         yield partial
         partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -52,22 +53,81 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         folder: the folder; those above it are made when missing.
 
     Yields:
-        An empty folder to write to. On success it takes the place, and the old one goes; else it is removed. A kill
-        between the two leaves the old one in a hidden folder beside its place, which the next call removes.
+        An empty folder to write to, this run's alone. On success it takes the place, and the old one goes; else it is
+        removed. A kill between the two leaves the old one in a hidden folder beside its place, which the next call
+        removes.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{folder.name}.building-"
-    for left in folder.parent.iterdir():
-        if left.name.startswith(prefix):
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder.parent) as place:
-        fresh = Path(place) / "new"
+    with _beside(folder, "building", _open_folder) as place:
+        fresh = place / "new"
         fresh.mkdir()
         with refusals_unwrapped():
             yield fresh
-        if folder.exists():
-            folder.rename(Path(place) / "old")
-        fresh.rename(folder)
+        for attempt in itertools.count():
+            with suppress(FileNotFoundError):
+                folder.rename(place / f"old{attempt}")
+            try:
+                fresh.rename(folder)
+                break
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                # Another run put its own there between the two.
+
+
+def _open_folder(name: Path) -> int:
+    name.mkdir()
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+
+
+@contextmanager
+def _beside(path: Path, kind: str, make: Callable[[Path], int]) -> Iterator[Path]:
+    """Lends a hidden name beside a path, locked so that other runs can tell it from what a killed one left.
+
+    Args:
+        path: what is going to be replaced.
+        kind: what the name says of it.
+        make: makes what has the name, and opens it.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{kind}-*"):
+        with suppress(FileNotFoundError, NotADirectoryError), _opened(os.open(left, os.O_RDONLY)) as descriptor:
+            if _lock(descriptor):
+                _remove(left)
+    while True:
+        name = path.with_name(f".{path.name}.{kind}-{secrets.token_hex(4)}")
+        with _opened(make(name)) as descriptor:
+            # Between the two another run may have taken it for a dead one's.
+            if not _lock(descriptor) or not name.exists():
+                continue
+            try:
+                yield name
+            finally:
+                _remove(name)
+            return
+
+
+@contextmanager
+def _opened(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Locks what is open until it is closed, or its process dies; whether nobody else has."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.records import refusals_unwrapped
+from pipeline.records import refusals_unwrapped, replacing
 
 _STATE = "state.pt"
 _PIPELINE = Path(__file__).parent
@@ -98,12 +98,10 @@ class SavedState:
     def save(self, state: Mapping[str, Any]) -> None:
         """Replaces the saved state in one step, so that a kill leaves either the old one or the new one."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        partial = self._folder / f"{_STATE}.partial"
-        with refusals_unwrapped(), partial.open("wb") as file:
+        with replacing(self._folder / _STATE) as partial, refusals_unwrapped(), partial.open("wb") as file:
             torch.save(dict(state), file)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(self._folder / _STATE)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
         """The saved state, or None when the run has none."""
