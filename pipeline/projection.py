@@ -5,6 +5,7 @@ rising line per set brings the one score of the student to that set's scale; aft
 set takes its place.
 """
 
+import sys
 from collections.abc import Collection, Mapping
 
 import torch
@@ -12,10 +13,15 @@ from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 from pipeline.losses import StudentOutput
+from pipeline.registry import find
 from pipeline.students import StudentModel
 
 _COMPARED = {"embedding": ("embedding", "embedding_normed"), "layers": ("layers",), "tokens": ("tokens",)}
 """What a student returns → the cached targets it is compared with."""
+
+
+_OPTIONAL = ("layers", "tokens")
+"""What only some students return."""
 
 
 class ProjectionError(PipelineError):
@@ -65,6 +71,38 @@ class ProjectedStudent(nn.Module):
         return self.projectors[name](vectors) if name in self.projectors else vectors
 
 
+def possible_losses(student: StudentModel, weights: Mapping[str, float]) -> dict[str, float]:
+    """The losses with a weight that can be had with this student.
+
+    One that compares layers or tokens, which some students do not have, is left out, and standard error says so: a
+    choice of student then needs no other setting.
+
+    Args:
+        student: as built.
+        weights: loss name → weight, as in ``distill.losses``.
+    """
+    sample, kept = _sample(student), {}
+    for name, weight in weights.items():
+        lacking = [each for each in find("losses", name).NEEDS if each in _OPTIONAL and getattr(sample, each) is None]
+        if weight > 0.0 and lacking:
+            print(
+                f"distill: the loss {name!r} is left out: the student {student.config.student!r} has no {lacking[0]}",
+                file=sys.stderr,
+            )
+        elif weight > 0.0:
+            kept[name] = weight
+    return kept
+
+
+@torch.no_grad()
+def _sample(student: StudentModel) -> StudentOutput:
+    """What the student says of a black clip."""
+    training = student.training
+    sample = student.eval()(torch.zeros(1, *student.config.clip_shape, dtype=torch.uint8, device=student.device))
+    student.train(training)
+    return sample
+
+
 def with_projectors(
     student: StudentModel, needs: Collection[str], target_shapes: Mapping[str, tuple[int, ...]], num_sets: int = 1
 ) -> ProjectedStudent:
@@ -77,14 +115,10 @@ def with_projectors(
         num_sets: data sets that are learnt at once.
 
     Raises:
-        ProjectionError: a loss needs the student's layers or tokens, and it has none or too few.
+        ProjectionError: a loss needs more of the student's layers than it has.
     """
-    training = student.training
-    with torch.no_grad():
-        sample = student.eval()(torch.zeros(1, *student.config.clip_shape, dtype=torch.uint8, device=student.device))
-    student.train(training)
+    sample = _sample(student)
     _check_layers(student, sample, needs, target_shapes)
-    _check_tokens(student, sample, needs, target_shapes)
     projectors: dict[str, nn.Linear] = {}
     for name, compared in _COMPARED.items():
         widths = {target_shapes[target][-1] for target in compared if target in needs}
@@ -105,18 +139,4 @@ def _check_layers(
             f"the loss 'layers' has {shapes['layers'][0]} cached blocks to match; the student "
             f"{student.config.student!r} has {got}; cache fewer (extract.layers), take a deeper student, or set the "
             "loss's weight to 0"
-        )
-
-
-def _check_tokens(
-    student: StudentModel, sample: StudentOutput, needs: Collection[str], shapes: Mapping[str, tuple[int, ...]]
-) -> None:
-    if "tokens" not in needs:
-        return
-    wanted, got = shapes["tokens"][:3], None if sample.tokens is None else tuple(sample.tokens.shape[1:4])
-    if got is None or any(side % cell for side, cell in zip(got, wanted, strict=True)):
-        raise ProjectionError(
-            f"the loss 'tokens' has a cached grid of {wanted} (t, h, w) to match; the student "
-            f"{student.config.student!r} has {got or 'no token grid'}; set extract.tokens_grid to what divides it, or "
-            "set the loss's weight to 0"
         )

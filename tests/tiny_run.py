@@ -94,6 +94,7 @@ def write_tiny_run(
     broken: Sequence[str] = (),
     logits_width: int = 1,
     kinds: Sequence[str] = ("embedding", "embedding_normed", "logits"),
+    view: Mapping[str, Any] | None = None,
 ) -> DataPaths:
     """Writes tables, clips and targets under ``root/data``.
 
@@ -103,6 +104,7 @@ def write_tiny_run(
         broken: videos whose rows failed.
         logits_width: outputs of the teacher's head.
         kinds: targets; ``layers`` may be among them.
+        view: what the clips' fingerprint says of the view set.
     """
     data = root / "data"
     videos, labels = make_videos()
@@ -131,7 +133,8 @@ def write_tiny_run(
         Unit(video.video_id, video.sha256, "broken" if video.video_id in broken else video.sha256, NUM_VIEWS)
         for video in sorted(videos, key=lambda video: video.video_id)
     ]
-    spec = ArraySpec("main", "uint8", CLIP_SHAPE, ("t", "h", "w", "c"), {"policy": "fragments"})
+    fingerprint = {"policy": "fragments"} | ({} if view is None else {"view": dict(view)})
+    spec = ArraySpec("main", "uint8", CLIP_SHAPE, ("t", "h", "w", "c"), fingerprint)
     build_store(
         paths.clips,
         kind="clips",

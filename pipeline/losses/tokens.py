@@ -1,13 +1,15 @@
 """Dense features: ``mean SmoothL1(LN(z_student) − LN(z_teacher))`` with beta = 2, over every cell of the cached
-token grid that holds a token of the student.
+token grid (``extract.tokens_grid``) that holds a token of the student.
 
-``LN`` is LayerNorm without learnt scale or shift, over the channels of one cell. The student's grid is averaged to the
-teacher's cached one (``extract.tokens_grid``). One clip gives as many targets as it has cells, each about what is seen
-there, so far fewer videos are needed than for one vector per clip.
+``LN`` is LayerNorm without learnt scale or shift, over the channels of one cell. Where the grids differ, both are
+averaged to the coarser side of each axis; a token that lies across two cells counts in each by its share. One clip
+gives as many targets as it has cells, each about what is seen there, so far fewer videos are needed than for one vector
+per clip.
 
 Ours: InternVQA's feature loss, applied to tokens.
 """
 
+import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, smooth_l1_loss
 
@@ -21,13 +23,14 @@ def loss(prediction: StudentOutput, batch: Batch) -> Tensor:
     """Scalar; see the module's formula.
 
     Raises:
-        ValueError: the student returns no tokens, or its grid is not a multiple of the cached one.
+        ValueError: the student returns no tokens.
     """
     target = batch.targets["tokens"]
     if prediction.tokens is None:
         raise ValueError("the loss 'tokens' needs a student with a grid of tokens; this one has none")
     width = target.shape[-1:]
-    grid = tuple(target.shape[1:4])
+    grid = tuple(min(sides) for sides in zip(prediction.tokens.shape[1:4], target.shape[1:4], strict=True))
+    target = averaged_to(target, grid)
     seen = prediction.seen
     if seen is None:
         student = averaged_to(prediction.tokens, grid)
@@ -44,19 +47,24 @@ def averaged_to(tokens: Tensor, grid: tuple[int, ...]) -> Tensor:
 
     Args:
         tokens: shape ``(b, t, h, w, d)``.
-        grid: wanted ``(t', h', w')``, each a divisor of its side.
+        grid: wanted ``(t', h', w')``, no side longer than its own.
 
     Returns:
         Shape ``(b, t', h', w', d)``.
-
-    Raises:
-        ValueError: a side is not a multiple of the wanted one.
     """
-    sides = tokens.shape[1:4]
-    if any(side % wanted for side, wanted in zip(sides, grid, strict=True)):
-        raise ValueError(f"the student's token grid {tuple(sides)} is not a multiple of the cached grid {grid}")
-    cells = tokens
-    for axis, wanted in enumerate(grid):
-        at = 1 + 2 * axis
-        cells = cells.unflatten(at, (wanted, -1))
-    return cells.mean(dim=(2, 4, 6))
+    cells, sides = tokens, tuple(tokens.shape[1:4])
+    if all(side % wanted == 0 for side, wanted in zip(sides, grid, strict=True)):
+        for axis, wanted in enumerate(grid):
+            cells = cells.unflatten(1 + 2 * axis, (wanted, -1))
+        return cells.mean(dim=(2, 4, 6))
+    for axis, wanted in enumerate(grid, start=1):
+        cells = torch.tensordot(cells, _shares(sides[axis - 1], wanted).to(cells), dims=([axis], [1])).movedim(-1, axis)
+    return cells
+
+
+def _shares(side: int, wanted: int) -> Tensor:
+    """How much of each cell each token covers: shape ``(wanted, side)``, rows sum to 1."""
+    cell = torch.arange(wanted)[:, None] * (side / wanted)
+    token = torch.arange(side)[None, :]
+    common = torch.minimum(cell + side / wanted, token + 1) - torch.maximum(cell, token)
+    return common.clamp(min=0.0) * (wanted / side)

@@ -5,6 +5,7 @@ that were trained on one frame serve eight. All of it is ours.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,20 @@ def mean_and_deviation(maps: Tensor) -> Tensor:
     mean = maps.mean((2, 3))
     variance = (maps - mean[:, :, None, None]).square().mean((2, 3))
     return torch.cat([mean, torch.sqrt(variance + _VARIANCE_FLOOR)], dim=1)
+
+
+def patch_side(fragment_px: int, preferred: Sequence[int]) -> int:
+    """A side for patches with which no patch lies on two fragments.
+
+    Args:
+        fragment_px: side of what comes from one place of the video, px; the clip's where it is one piece.
+        preferred: sides in px, the best first.
+
+    Returns:
+        The first preferred side that divides the fragment, else its largest divisor below the largest preferred side.
+    """
+    fitting = [side for side in preferred if fragment_px % side == 0]
+    return fitting[0] if fitting else max(side for side in range(1, max(preferred)) if fragment_px % side == 0)
 
 
 class Transformer(nn.Module):

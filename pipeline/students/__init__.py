@@ -5,7 +5,8 @@ A student file has
 - ``Settings``, a `Section` with its own settings (``distill.options.<name>``),
 - ``build(settings, *, target_dim, clip_shape)``, which returns a network: a module that maps normalised pixels, float
   ``b c t h w``, to a `StudentOutput`,
-- optionally ``resolve(settings)``, which returns settings that a saved student can be built from without other files,
+- optionally ``resolve(settings, *, clip_shape, grid)``, which returns settings that a saved student can be built from
+  without other files; what is null follows the clips there: their shape, and how many fragments they have per side,
 - optionally ``initialise(network, settings)``, which gives a network that starts training its first values, such as a
   checkpoint's. It is not called when a trained student is loaded.
 - optionally ``begin_from(network, settings, weights)``, called after that with the values of the trained student that
@@ -185,6 +186,7 @@ def create_student(
     *,
     target_dim: int,
     clip_shape: tuple[int, int, int, int],
+    grid: int = 1,
     initial: Path | None = None,
     where: str = "distill.options",
 ) -> StudentModel:
@@ -195,6 +197,7 @@ def create_student(
         options: its own settings, as in ``distill.options.<name>``.
         target_dim: width of the cached embedding.
         clip_shape: of one clip, ``(t, h, w, c)``.
+        grid: fragments per side of a clip; 1 where it is one piece of the video.
         initial: folder of a trained student whose values it begins with; None begins anew.
         where: the dotted place of ``options`` in ``params.yaml``, for messages.
 
@@ -210,7 +213,7 @@ def create_student(
             f"{where}.{name}.tune is {tune!r}, which trains a part of a trained student; name one in distill.initial"
         )
     if hasattr(module, "resolve"):
-        settings = module.resolve(settings)
+        settings = module.resolve(settings, clip_shape=clip_shape, grid=grid)
     config = StudentConfig(
         student=name, options=settings.model_dump(), target_dim=target_dim, clip_shape=list(clip_shape)
     )

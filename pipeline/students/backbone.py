@@ -31,12 +31,15 @@ from pipeline.models.framewise import (
     init_dct_of_frames,
     is_patch_stem,
     mean_and_deviation,
+    patch_side,
 )
 from pipeline.models.pretrained import read_config, say_random, take_pretrained
 from pipeline.params import Count, Section
 
+PATCHES = (7, 8, 4)
+"""Sides of a patch in px, for backbones that cut frames into patches, the best first."""
 SMALL: dict[str, dict[str, Any]] = {
-    "convnextv2": {"hidden_sizes": [40, 80, 128, 160], "depths": [2, 2, 2, 1], "patch_size": 7},
+    "convnextv2": {"hidden_sizes": [40, 80, 128, 160], "depths": [2, 2, 2, 1], "patch_size": PATCHES[0]},
     "resnet": {"embedding_size": 24, "hidden_sizes": [24, 48, 96, 128], "depths": [1, 1, 1, 1], "layer_type": "basic"},
     "mobilenet_v2": {"depth_multiplier": 0.35},
     "hgnet_v2": {
@@ -121,8 +124,10 @@ class Network(nn.Module):
         return StudentOutput(score, embedding, layers=layers.unflatten(0, (-1, num_frames)).mean(1))
 
 
-def resolve(settings: Settings) -> Settings:
+def resolve(settings: Settings, *, clip_shape: tuple[int, int, int, int], grid: int) -> Settings:
     """Settles the architecture and its sizes, so that a saved student is built without the file it began with.
+
+    Patches of the small sizes are made to divide the fragments of a clip.
 
     Raises:
         BackboneError: transformers does not know the architecture.
@@ -138,7 +143,10 @@ def resolve(settings: Settings) -> Settings:
             f"maps of every stage: {', '.join(sorted(config.model_type for config in MODEL_FOR_BACKBONE_MAPPING))}"
         )
     if settings.config is None:
-        return settings.model_copy(update={"config": SMALL.get(settings.architecture, {})})
+        sizes = dict(SMALL.get(settings.architecture, {}))
+        if "patch_size" in sizes:
+            sizes["patch_size"] = patch_side(clip_shape[1] // grid, PATCHES)
+        return settings.model_copy(update={"config": sizes})
     return settings
 
 
@@ -155,7 +163,7 @@ def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, in
     """
     del target_dim
     if settings.config is None:
-        settings = resolve(settings)
+        settings = resolve(settings, clip_shape=clip_shape, grid=1)
     try:
         stem, backbone = _parts(settings, clip_shape[1])
         channels = _channels(stem, backbone, clip_shape[1])

@@ -4,7 +4,7 @@ Made for ``fragments`` views: a grid of patches, each cut at native resolution, 
 far apart in the picture. Tokens never span two fragments, and attention adds one learnt bias per offset where both
 tokens are of one fragment and another where they are not (*gated relative position bias*). The score is regressed at
 every token first and averaged then (*intra-patch non-linear regression*). The reference for efficiency: among the
-students of the default sizes it takes the fewest operations.
+students of the default sizes it takes the fewest operations on 4 x 4 fragments of 28 px.
 
 Ref: FAST-VQA (Wu et al., ECCV 2022, arXiv 2207.02595): fragments, the gated bias, the order of regression and pooling.
 Ours: one stage of two widths in place of Swin-T's four, windows that alternate by half a window without masks (the
@@ -22,8 +22,12 @@ from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
 from pipeline.losses import StudentOutput
-from pipeline.models.framewise import SpectralStem, frames_as_batch, init_by_fan_in
+from pipeline.models.framewise import SpectralStem, frames_as_batch, init_by_fan_in, patch_side
 from pipeline.params import Count, Section
+
+GRID, PATCHES = 4, (7, 8, 4)
+"""Fragments per side where nothing says it; sides of a token in px, the best first."""
+_WINDOWS = (4, 5, 6, 7, 8, 3, 2)
 
 
 class FragmentsError(PipelineError):
@@ -33,10 +37,11 @@ class FragmentsError(PipelineError):
 class Settings(Section):
     """``distill.options.fragments``."""
 
-    grid: Count = 4
-    """Fragments per side of a clip; must be the view set's, which is 4 in the embedded default."""
-    patch_size: Count = 7
-    """Side of a token in the first stage, px; a fragment is a whole number of them."""
+    grid: Count | None = None
+    """Fragments per side of a clip; null takes the view set's."""
+    patch_size: Count | None = None
+    """Side of a token in the first stage, px; a fragment is a whole number of them. Null takes 7, 8, 4 or what divides
+    a fragment."""
     frame_stride: Count = 2
     """Every how manieth frame of a clip is looked at."""
     stem_channels: Count = 48
@@ -47,8 +52,9 @@ class Settings(Section):
     """Blocks of each stage."""
     num_heads: Annotated[list[Count], Field(min_length=1)] = Field([2, 4])
     """Attention heads of each stage."""
-    window: Count = 4
-    """Side of an attention window, tokens; it has every frame."""
+    window: Count | None = None
+    """Side of an attention window, tokens; it has every frame. Null takes, in each stage, what divides its side: 4 if
+    possible, else 5 to 8, 3, 2, or all of it."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -74,8 +80,9 @@ class Network(nn.Module):
     def __init__(self, settings: Settings, num_frames: int, side: int) -> None:
         super().__init__()
         self.frame_stride = settings.frame_stride
-        filters = min(settings.stem_channels, 3 * settings.patch_size**2)
-        self.stem = SpectralStem(filters, settings.patch_size)
+        grid, patch = settings.grid or GRID, settings.patch_size or PATCHES[0]
+        filters = min(settings.stem_channels, 3 * patch**2)
+        self.stem = SpectralStem(filters, patch)
         self.embed = nn.Linear(2 * filters, settings.widths[0])
         self.merge = nn.ModuleList(
             nn.Linear(4 * narrow, wide) for narrow, wide in zip(settings.widths[:-1], settings.widths[1:], strict=True)
@@ -85,11 +92,11 @@ class Network(nn.Module):
             zip(settings.widths, settings.depths, settings.num_heads, strict=True)
         ):
             here = side // 2**stage
-            window = min(settings.window, here)
+            window = _window(settings, here)
             self.stages.append(
                 nn.Sequential(
                     *(
-                        _Block(width, heads, _Windows(num_frames, here, window, here // settings.grid, shift))
+                        _Block(width, heads, _Windows(num_frames, here, window, here // grid, shift))
                         for shift in _shifts(depth, window, here)
                     )
                 )
@@ -111,6 +118,14 @@ class Network(nn.Module):
         return StudentOutput(self.head(embedding).squeeze(-1), embedding, tokens=hidden)
 
 
+def resolve(settings: Settings, *, clip_shape: tuple[int, int, int, int], grid: int) -> Settings:
+    """Settles fragments and patches by the clips."""
+    number = settings.grid or grid
+    finest = clip_shape[1] // number // 2 ** (len(settings.widths) - 1)
+    patch = settings.patch_size or patch_side(max(finest, 1), PATCHES)
+    return settings.model_copy(update={"grid": number, "patch_size": patch})
+
+
 def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, int, int]) -> Network:
     """The network, with random values.
 
@@ -124,17 +139,18 @@ def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, in
     """
     del target_dim
     num_frames, height, width, _ = clip_shape
-    coarsest = settings.grid * settings.patch_size * 2 ** (len(settings.widths) - 1)
+    grid, patch = settings.grid or GRID, settings.patch_size or PATCHES[0]
+    coarsest = grid * patch * 2 ** (len(settings.widths) - 1)
     if height != width or height % coarsest:
         raise FragmentsError(
-            f"the student 'fragments' got clips of {height} x {width} px; with a grid of {settings.grid}, patches of "
-            f"{settings.patch_size} px and {len(settings.widths)} stages it takes squares of a multiple of {coarsest} "
+            f"the student 'fragments' got clips of {height} x {width} px; with a grid of {grid}, patches of "
+            f"{patch} px and {len(settings.widths)} stages it takes squares of a multiple of {coarsest} "
             "px; change distill.options.fragments (grid must be the view set's)"
         )
-    side = height // settings.patch_size
+    side = height // patch
     for stage in range(len(settings.widths)):
         here = side // 2**stage
-        if here % min(settings.window, here):
+        if here % _window(settings, here):
             raise FragmentsError(
                 f"stage {stage + 1} has {here} x {here} tokens, which windows of {settings.window} do not divide; "
                 "change distill.options.fragments.window"
@@ -217,6 +233,13 @@ class _Block(nn.Module):
         mixed = self.proj((weights @ value).transpose(2, 3).flatten(3))
         tokens = tokens + self.windows.join(mixed, tokens.shape[1])
         return tokens + self.fc2(F.gelu(self.fc1(self.norm2(tokens))))
+
+
+def _window(settings: Settings, side: int) -> int:
+    """Side of a window in a stage of so many tokens."""
+    if settings.window is not None:
+        return min(settings.window, side)
+    return next((window for window in _WINDOWS if side % window == 0), side)
 
 
 def _shifts(depth: int, window: int, side: int) -> list[int]:

@@ -15,12 +15,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.losses import StudentOutput
+from pipeline.models.framewise import patch_side
 from pipeline.models.internvideo2 import VARIANTS, InternVideo2, InternVideo2Config, load_checkpoint
 from pipeline.models.internvideo2.blocks import Mlp
 from pipeline.models.stem import init_dct
 from pipeline.params import Count, Section
 
 SMALL: dict[str, Any] = {"embed_dim": 96, "depth": 4, "num_heads": 4, "mlp_ratio": 4.0}
+PATCHES = (14, 16, 8)
+"""Sides of a token in px, the best first."""
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -36,8 +39,11 @@ class Settings(Section):
     """Attention heads; null takes the variant's."""
     pool_num_heads: Count = 8
     """Heads of the attention pooling; the official models have 16."""
-    tubelet_size: Count = 2
-    """Frames that one token covers; the official models have 1."""
+    patch_size: Count | None = None
+    """Side of a token in px. Null takes 14, the official one, where it divides the view's fragments, else 16, 8 or
+    what does; 14 with ``checkpoint``."""
+    tubelet_size: Count | None = None
+    """Frames that one token covers; the official models have 1. Null takes 2, or 1 where the frames are odd."""
     layerscale_init: Annotated[float, Field(ge=0.0)] = 0.5
     """Initial LayerScale; 0 means none. The official models have 1e-5."""
     token_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
@@ -105,6 +111,18 @@ class Network(nn.Module):
         )
 
 
+def resolve(settings: Settings, *, clip_shape: tuple[int, int, int, int], grid: int) -> Settings:
+    """Settles the sides of a token by what divides the clips."""
+    official = settings.checkpoint is not None
+    patch = PATCHES[0] if official else patch_side(clip_shape[1] // grid, PATCHES)
+    return settings.model_copy(
+        update={
+            "patch_size": settings.patch_size or patch,
+            "tubelet_size": settings.tubelet_size or _tubelet(clip_shape[0]),
+        }
+    )
+
+
 def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, int, int]) -> Network:
     """The network, with random values.
 
@@ -149,6 +167,10 @@ def _start_lively(encoder: InternVideo2) -> None:
             nn.init.normal_(module.fc1.bias, std=0.5)
 
 
+def _tubelet(num_frames: int) -> int:
+    return 1 if num_frames % 2 else 2
+
+
 def _config(settings: Settings, target_dim: int, clip_shape: tuple[int, int, int, int]) -> InternVideo2Config:
     sizes = dict(SMALL if settings.variant == "small" else VARIANTS[settings.variant])
     for name in ("embed_dim", "depth", "num_heads"):
@@ -159,7 +181,8 @@ def _config(settings: Settings, target_dim: int, clip_shape: tuple[int, int, int
         **sizes,
         num_frames=num_frames,
         image_size=height,
-        tubelet_size=settings.tubelet_size,
+        patch_size=settings.patch_size or PATCHES[0],
+        tubelet_size=settings.tubelet_size or _tubelet(num_frames),
         layerscale_init=settings.layerscale_init,
         pool_dim=target_dim,
         pool_num_heads=settings.pool_num_heads,

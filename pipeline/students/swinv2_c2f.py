@@ -33,10 +33,13 @@ from pipeline.models.framewise import (
     frames_as_batch,
     init_dct_of_frames,
     mean_and_deviation,
+    patch_side,
 )
 from pipeline.models.pretrained import say_random, take_pretrained
 from pipeline.params import Count, Section
 
+PATCHES = (7, 8, 4)
+"""Sides of a token of ``small`` in px, the best first."""
 _T: dict[str, Any] = {
     "embed_dim": 96,
     "depths": [2, 2, 6, 2],
@@ -45,7 +48,7 @@ _T: dict[str, Any] = {
     "window_size": 8,
 }
 VARIANTS: dict[str, dict[str, Any]] = {
-    "small": {"embed_dim": 32, "depths": [2, 2, 2], "num_heads": [2, 4, 8], "patch_size": 7, "window_size": 8},
+    "small": {"embed_dim": 32, "depths": [2, 2, 2], "num_heads": [2, 4, 8], "patch_size": PATCHES[0], "window_size": 8},
     "T": _T,
     "S": _T | {"depths": [2, 2, 18, 2]},
     "B": _T | {"embed_dim": 128, "depths": [2, 2, 18, 2], "num_heads": [4, 8, 16, 32]},
@@ -59,13 +62,13 @@ class Settings(Section):
 
     variant: Literal["small", "T", "S", "B"] = "small"
     embed_dim: Count | None = None
-    """Width of the first stage's tokens; null takes the variant's, here and in the next four."""
+    """Width of the first stage's tokens; null takes the variant's, here and below."""
     depths: Annotated[list[Count], Field(min_length=1)] | None = None
     """Blocks of each stage."""
     num_heads: Annotated[list[Count], Field(min_length=1)] | None = None
     """Attention heads of each stage."""
     patch_size: Count | None = None
-    """Side of a token in the first stage, px."""
+    """Side of a token in the first stage, px; null takes for ``small`` 7, 8, 4 or what divides the view's fragments."""
     window_size: Count | None = None
     """Side of an attention window, tokens."""
     stem: Literal["spectral", "dct", "own"] | None = None
@@ -134,6 +137,13 @@ class Network(nn.Module):
         fused = self.fusion(torch.cat([self.frame_token.expand(tokens.shape[0], -1, -1), tokens], dim=1))
         score, embedding = self.head(fused[:, 0], num_frames)
         return StudentOutput(score, embedding, layers=tokens.unflatten(0, (-1, num_frames)).mean(1))
+
+
+def resolve(settings: Settings, *, clip_shape: tuple[int, int, int, int], grid: int) -> Settings:
+    """Settles the patches of the small variant by the clips; the others have the published ones."""
+    if settings.patch_size is not None or settings.variant != "small" or settings.pretrained is not None:
+        return settings
+    return settings.model_copy(update={"patch_size": patch_side(clip_shape[1] // grid, PATCHES)})
 
 
 def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, int, int]) -> Network:

@@ -152,11 +152,21 @@ def test_tokens_by_hand_average_the_students_grid():
     batch.targets = {"tokens": torch.tensor([[[[[5.0, 1.0]]]]])}
     loss = find("losses", "tokens").loss
     assert loss(prediction, batch).item() == pytest.approx(1.0, abs=1e-4)
-    batch.targets = {"tokens": torch.zeros(1, 1, 1, 3, 2)}
-    with pytest.raises(ValueError, match=r"grid \(1, 1, 2\) is not a multiple of the cached grid \(1, 1, 3\)"):
-        loss(prediction, batch)
     with pytest.raises(ValueError, match="this one has none"):
         loss(StudentOutput(torch.zeros(1), torch.zeros(1, 1)), batch)
+
+
+def test_tokens_by_hand_where_neither_grid_divides_the_other():
+    # Three columns (0, 4), (6, 0), (0, 4) against two cells: each cell is one whole column and half of the middle one,
+    # so (2, 8/3), which normalises to (-1, 1). The cached cells (1, 5) and (5, 1) normalise to (-1, 1) and (1, -1).
+    three = torch.tensor([[[[[0.0, 4.0], [6.0, 0.0], [0.0, 4.0]]]]])
+    two = torch.tensor([[[[[1.0, 5.0], [5.0, 1.0]]]]])
+    loss = find("losses", "tokens").loss
+    for student, cached in ((three, two), (two, three)):
+        batch = make_batch(1, [True])
+        batch.targets = {"tokens": cached}
+        prediction = StudentOutput(torch.zeros(1), torch.zeros(1, 1), tokens=student)
+        assert loss(prediction, batch).item() == pytest.approx((0.0 + 1.0) / 2, abs=1e-3)
 
 
 def test_relational_by_hand():

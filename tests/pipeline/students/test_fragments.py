@@ -75,6 +75,6 @@ def test_sizes_that_do_not_divide_are_refused():
     with pytest.raises(SettingsError, match=r"widths \[16, 32\] must be multiples of num_heads \[3, 2\]"):
         tiny(num_heads=[3, 2])
     with pytest.raises(FragmentsError, match="got clips of 60 x 60 px; .* it takes squares of a multiple of 28 px"):
-        tiny(side=60)
+        tiny(side=60, patch_size=7)
     with pytest.raises(FragmentsError, match=r"stage 1 has 8 x 8 tokens, which windows of 3 do not divide"):
         tiny(window=3)
