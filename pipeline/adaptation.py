@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cache import Store, open_store
 from pipeline import registry
+from pipeline.cross_fitting import HeldOut, folds_of, write_held_out
 from pipeline.digests import file_digest
 from pipeline.errors import PipelineError
 from pipeline.fine_tuning import FineTuning, Labelled, keeps_head
@@ -56,6 +58,7 @@ def adapt(
     teacher: Path,
     curves: Path,
     device: str,
+    held_out: Path | None = None,
 ) -> dict[str, Any]:
     """Adapts the selected teacher and writes it.
 
@@ -66,6 +69,7 @@ def adapt(
         teacher: folder to write: ``config.json``, ``model.safetensors`` and ``teacher.json``.
         curves: CSV to write, one row per epoch.
         device: ``auto``, ``cpu``, ``cuda`` …
+        held_out: CSV to write with the cross-fitted scores, empty where ``cross_fit_folds`` is 0; None writes none.
 
     Returns:
         Scalars for ``results/adapt/metrics.json``.
@@ -78,12 +82,23 @@ def adapt(
     with reproducible(seed=settings.seed, threads=settings.threads):
         model = initial_teacher(settings)
         history: list[dict[str, float]] = []
+        folds: list[NDArray[np.bool_]] = []
+        if settings.cross_fit_folds and not settings.epochs:
+            raise AdaptationError(
+                f"adapt.cross_fit_folds is {settings.cross_fit_folds} and adapt.epochs 0, so no head is tuned that "
+                "could be cross-fitted; set one of them otherwise"
+            )
         if settings.epochs:
             store = open_store(clips)
             train, val = (_labelled(store, tables, split) for split in ("train", "val"))
-            history = FineTuning(settings, model, store, preprocessing, resolve_device(device)).run(train, val)
+            folds = _folds(settings, train)
+            tuning = FineTuning(settings, model, store, preprocessing, resolve_device(device))
+            history, logits = tuning.run(train, val, folds)
         with replacing_folder(teacher) as folder:
             _save(model.cpu(), folder, settings, preprocessing)
+    if held_out is not None:
+        rows = _held_out_rows(store, settings.view_set, train, logits, teacher) if folds else []
+        write_held_out(held_out, rows)
     _write_curves(curves, history)
     best = max(history, key=lambda epoch: epoch["val_srcc"], default=None)
     return {
@@ -92,6 +107,28 @@ def adapt(
         "best_epoch": int(best["epoch"]) if best else 0,
         "val_srcc": best["val_srcc"] if best else None,
     }
+
+
+def _folds(settings: AdaptSettings, train: Labelled) -> list[NDArray[np.bool_]]:
+    if not settings.cross_fit_folds:
+        return []
+    return folds_of(train.contents, count=settings.cross_fit_folds, seed=settings.seed)
+
+
+def _held_out_rows(
+    store: Store, view_set: str, train: Labelled, logits: NDArray[np.float32], teacher: Path
+) -> list[HeldOut]:
+    digests, weights = store.row_digests(view_set), file_digest(teacher / "model.safetensors")
+    return [
+        HeldOut(
+            video_id=store.video_ids[row],
+            view=int(store.views[row]),
+            clip_digest=digests[row],
+            teacher_sha256=weights,
+            logit=float(logit),
+        )
+        for row, logit in zip(train.rows.ravel(), logits.ravel(), strict=True)
+    ]
 
 
 def initial_teacher(settings: AdaptSettings, *, from_nothing: bool = False) -> InternVideo2:
@@ -152,18 +189,19 @@ def _labelled(store: Store, tables: Path, split: str) -> Labelled:
     videos = read_videos(tables / "videos.csv")
     labels = labels_of(videos, read_labels(tables / "labels.csv"))
     scales = read_scales(tables / "dataset.json")
-    rows, mos = [], []
+    rows, mos, contents = [], [], []
     for video, label in zip(videos, labels, strict=True):
         of_video = store.rows_of(video.video_id)
         if label.split == split and label.labelled and label.mos is not None and np.all(store.status[of_video] == 1):
             rows.append(of_video)
             mos.append(_to_unit(label, video, scales))
+            contents.append(label.content)
     if len(rows) < 2:
         raise AdaptationError(
             f"got {len(rows)} labelled videos in the {split} split, expected at least 2; "
             "raise prepare.labelled_fraction or the split's share"
         )
-    return Labelled(rows=np.stack(rows), mos=np.array(mos, dtype=np.float32))
+    return Labelled(rows=np.stack(rows), mos=np.array(mos, dtype=np.float32), contents=tuple(contents))
 
 
 def _to_unit(label: Label, video: Video, scales: dict[str, ScoreScale]) -> float:

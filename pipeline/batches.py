@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,14 +15,22 @@ class TrainingError(PipelineError):
     """There is nothing to train on, nothing to choose an epoch by, or training went wrong."""
 
 
-def training_videos(data: AlignedData, losses: WeightedLosses) -> list[VideoRows]:
+def training_videos(data: AlignedData, losses: WeightedLosses, *, views: int | None = None) -> list[VideoRows]:
     """The videos that some loss can learn from.
+
+    Args:
+        data: the run's rows.
+        losses: that are switched on.
+        views: how many of a video's rows are kept, the first ones; None keeps all.
 
     Raises:
         TrainingError: no loss is switched on, or there is no video to train or validate on.
     """
     if not losses.terms:
-        raise TrainingError("every weight in distill.losses is 0; give at least one loss a weight")
+        raise TrainingError(
+            "every weight in distill.losses is 0, or of a loss for which this student has nothing to compare; give "
+            "another loss a weight"
+        )
     labelled = data.split("train", labelled=True)
     if "mos" in losses.needs and len(labelled) < 2:
         raise TrainingError(
@@ -34,7 +43,7 @@ def training_videos(data: AlignedData, losses: WeightedLosses) -> list[VideoRows
     videos = labelled if only_mos else data.split("train")
     if not videos:
         raise TrainingError("there is no training video; lower prepare.split.val or .test")
-    return videos
+    return videos if views is None else [replace(entry, rows=entry.rows[:views]) for entry in videos]
 
 
 def epoch_rows(videos: Sequence[VideoRows], length: int, generator: np.random.Generator) -> np.ndarray:

@@ -6,7 +6,7 @@ Ref: "InternVQA" (arXiv 2502.19026), section 3.
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,10 @@ from pipeline.progress import track
 _TRUNK_BATCH_CLIPS = 8
 
 
+_Inputs = Callable[[NDArray[np.int64]], Tensor]
+"""From positions in the ravelled rows to what the trainable part takes."""
+
+
 class FineTuningError(PipelineError):
     """The model cannot be turned towards these scores."""
 
@@ -40,10 +44,17 @@ class Labelled:
     Attributes:
         rows: int64 ``videos views``, rows of the clip store.
         mos: float32 ``videos``, mapped to 0 .. 1 by the data set's scale.
+        contents: of each video.
     """
 
     rows: NDArray[np.int64]
     mos: NDArray[np.float32]
+    contents: tuple[str, ...] = ()
+
+    def only(self, chosen: NDArray[np.bool_]) -> "Labelled":
+        """Some of the videos."""
+        names = tuple(name for name, kept in zip(self.contents, chosen, strict=False) if kept)
+        return Labelled(rows=self.rows[chosen], mos=self.mos[chosen], contents=names)
 
 
 def keeps_head(model: InternVideo2) -> bool:
@@ -73,23 +84,60 @@ class FineTuning:
         if not self._whole:
             model.freeze_trunk(trainable)
         self._model = model.to(device)
-        self._optimiser = torch.optim.AdamW(
+
+    def _new_optimiser(self) -> torch.optim.AdamW:
+        settings = self._settings
+        return torch.optim.AdamW(
             parameter_groups(
-                model,
+                self._model,
                 learning_rate=settings.learning_rate,
                 weight_decay=settings.weight_decay,
                 layer_decay=settings.layer_decay,
-                depth_of=depths_by_name(model),
+                depth_of=depths_by_name(self._model),
             )
         )
 
-    def run(self, train: Labelled, val: Labelled) -> list[dict[str, float]]:
+    def run(
+        self, train: Labelled, val: Labelled, folds: Sequence[NDArray[np.bool_]] = ()
+    ) -> tuple[list[dict[str, float]], NDArray[np.float32]]:
         """Trains, and leaves the model with the weights of its best epoch.
+
+        Args:
+            train: what is trained on.
+            val: what chooses the epoch.
+            folds: training videos that are also scored by a training without them, from the same first values.
+
+        Returns:
+            The history of the training on all of them, see `_fit`; and float32 ``videos views``, the scores of the
+            videos of the folds, NaN where a video is in none.
+        """
+        held_out = np.full(train.rows.shape, np.nan, dtype=np.float32)
+        with tempfile.TemporaryDirectory(prefix="adapt-", dir=_scratch()) as scratch:
+            train_input = self._inputs(train, Path(scratch) / "train", "trunk over train")
+            val_input = self._inputs(val, Path(scratch) / "val", "trunk over val")
+            first = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
+            history = self._fit(train, train_input, val, val_input, "adapt: train")
+            best = {name: value.detach().clone() for name, value in self._model.state_dict().items()} if folds else {}
+            for number, fold in enumerate(folds, start=1):
+                self._model.load_state_dict(first)
+                own_input = _of_videos(train_input, ~fold, train.rows.shape[1])
+                told = f"adapt: without fold {number} of {len(folds)}"
+                self._fit(train.only(~fold), own_input, val, val_input, told)
+                held_out[fold] = self._scores(train.only(fold), _of_videos(train_input, fold, train.rows.shape[1]))
+        if folds:
+            self._model.load_state_dict(best)
+        return history, held_out
+
+    def _fit(
+        self, train: Labelled, train_input: _Inputs, val: Labelled, val_input: _Inputs, description: str
+    ) -> list[dict[str, float]]:
+        """Trains from the values that the model has, and leaves it with those of its best epoch.
 
         Returns:
             One mapping per epoch: ``epoch``, ``train_loss``, ``val_loss``, ``val_srcc``. A model that keeps its head
             has an epoch 0, before any step.
         """
+        optimiser = self._new_optimiser()
         history: list[dict[str, float]] = []
         best_state: dict[str, Tensor] = {}
 
@@ -101,21 +149,18 @@ class FineTuning:
             history.append({"epoch": epoch, "train_loss": loss, "val_loss": val_loss, "val_srcc": val_srcc})
             return f"loss {loss:.4f}, val SRCC {val_srcc:.3f}"
 
-        with tempfile.TemporaryDirectory(prefix="adapt-", dir=_scratch()) as scratch:
-            train_input = self._inputs(train, Path(scratch) / "train", "trunk over train")
-            val_input = self._inputs(val, Path(scratch) / "val", "trunk over val")
-            order = np.random.Generator(np.random.Philox(self._settings.seed))
-            with track("adapt: train", self._settings.epochs) as advance:
-                if keeps_head(self._model):
-                    advance(0, note=note(0, self._scale_head(train, train_input)))
-                for epoch in range(self._settings.epochs):
-                    loss = self._epoch(epoch, train, train_input, order)
-                    advance(note=note(epoch + 1, loss))
+        order = np.random.Generator(np.random.Philox(self._settings.seed))
+        with track(description, self._settings.epochs) as advance:
+            if keeps_head(self._model):
+                advance(0, note=note(0, self._scale_head(train, train_input)))
+            for epoch in range(self._settings.epochs):
+                loss = self._epoch(epoch, train, train_input, optimiser, order)
+                advance(note=note(epoch + 1, loss))
         self._model.load_state_dict(best_state)
         return history
 
-    def _inputs(self, labelled: Labelled, path: Path, description: str) -> Callable[[NDArray[np.int64]], Tensor]:
-        """A function from positions in ``labelled.rows.ravel()`` to what the trainable part takes."""
+    def _inputs(self, labelled: Labelled, path: Path, description: str) -> _Inputs:
+        """What the trainable part takes; the frozen trunk runs here, once."""
         rows = labelled.rows.ravel()
         if self._whole:
             return lambda positions: self._pixels(rows[positions])
@@ -139,7 +184,7 @@ class FineTuning:
         return output.logits[:, 0]
 
     @torch.no_grad()
-    def _scale_head(self, train: Labelled, inputs: Callable[[NDArray[np.int64]], Tensor]) -> float:
+    def _scale_head(self, train: Labelled, inputs: _Inputs) -> float:
         """Brings the head's output to the scale of the scores by least squares, and returns the mean squared error.
 
         Raises:
@@ -166,7 +211,8 @@ class FineTuning:
         self,
         epoch: int,
         train: Labelled,
-        inputs: Callable[[NDArray[np.int64]], Tensor],
+        inputs: _Inputs,
+        optimiser: torch.optim.AdamW,
         order: np.random.Generator,
     ) -> float:
         """Every video once, each with one of its views."""
@@ -182,24 +228,35 @@ class FineTuning:
                 total=self._settings.epochs * steps,
                 warmup=round(self._settings.warmup_epochs * steps),
             )
-            set_learning_rate(self._optimiser, factor)
+            set_learning_rate(optimiser, factor)
             mos = torch.from_numpy(train.mos[batch // num_views]).to(self._device)
             loss = functional.mse_loss(self._score(inputs(batch)), mos)
-            self._optimiser.zero_grad()
+            optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
-            self._optimiser.step()
+            optimiser.step()
             losses.append(loss.item() * len(batch))
         return sum(losses) / num_videos
 
     @torch.no_grad()
-    def _validate(self, val: Labelled, inputs: Callable[[NDArray[np.int64]], Tensor]) -> tuple[float, float]:
-        """Loss and SRCC of the mean over each video's views."""
+    def _scores(self, labelled: Labelled, inputs: _Inputs) -> NDArray[np.float32]:
+        """Of every view, ``videos views``."""
         self._model.eval()
-        positions = np.arange(val.rows.size)
+        positions = np.arange(labelled.rows.size)
         scores = torch.cat([self._score(inputs(batch)).cpu() for batch in _batches(positions, _TRUNK_BATCH_CLIPS)])
-        predicted = scores.double().numpy().reshape(val.rows.shape).mean(axis=1)
+        return np.asarray(scores.float().numpy().reshape(labelled.rows.shape))
+
+    @torch.no_grad()
+    def _validate(self, val: Labelled, inputs: _Inputs) -> tuple[float, float]:
+        """Loss and SRCC of the mean over each video's views."""
+        predicted = self._scores(val, inputs).astype(np.float64).mean(axis=1)
         return float(np.mean((predicted - val.mos) ** 2)), srcc(predicted, val.mos.astype(np.float64))
+
+
+def _of_videos(inputs: _Inputs, chosen: NDArray[np.bool_], num_views: int) -> _Inputs:
+    """Inputs of some videos, counted anew."""
+    places = (np.flatnonzero(chosen)[:, None] * num_views + np.arange(num_views)).ravel()
+    return lambda positions: inputs(places[positions])
 
 
 def _batches(items: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
-from torch import Tensor
+from accelerate.utils import DistributedDataParallelKwargs, gather_object
+from torch import Tensor, nn
 
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.batches import TrainingError, epoch_rows, prefetched, training_videos
-from pipeline.losses import WeightedLosses, weighted_losses
+from pipeline.losses import Batch, WeightedLosses, weighted_losses
 from pipeline.metrics import Interval
 from pipeline.optimisation import (
     WeightAverage,
@@ -42,10 +42,10 @@ from pipeline.prediction import (
     srcc_with_interval,
 )
 from pipeline.progress import track
-from pipeline.projection import with_projectors
+from pipeline.projection import ProjectedStudent, possible_losses, with_projectors
 from pipeline.staging import staged
 from pipeline.students import StudentModel, create_student
-from pipeline.training_state import SavedState, StepTimes, initial_digest, run_digest
+from pipeline.training_state import SavedState, StepTimes, held_out_digest, initial_digest, run_digest
 
 MAX_GRADIENT_NORM = 1.0
 SCRATCH = Path(".teachonce/distill")
@@ -85,20 +85,35 @@ def distil(
         PipelineError: the settings, the student and the data do not fit together.
         CacheError: a store is missing or damaged.
     """
-    data = AlignedData(paths, settings.view_set)
-    losses = weighted_losses(settings.losses)
+    data = AlignedData(paths, settings.view_set, cross_fitted=settings.cross_fitted_scores)
     with reproducible(seed=settings.seed, threads=settings.threads):
         student = create_student(
             settings.student,
             settings.options.get(settings.student, {}),
             target_dim=data.target_dim,
             clip_shape=data.clip_shape,
+            grid=data.grid,
             initial=None if settings.initial is None else Path(settings.initial),
         )
-        run = _Run(settings, data, losses, student, resolve_device(device), scratch)
+        losses = weighted_losses(possible_losses(student, settings.losses))
+        run = _Run(settings, paths, data, losses, student, resolve_device(device), scratch)
         run.train()
         run.finish()
     return TrainingResult(student, run.curves, run.metrics(), run.step_times, run.accelerator.is_main_process)
+
+
+class _Step(nn.Module):
+    """Student and losses as one module: several processes then see which parameters the loss really reaches."""
+
+    def __init__(self, model: ProjectedStudent, losses: WeightedLosses) -> None:
+        super().__init__()
+        self.model, self._losses = model, losses
+
+    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """The weighted sum of the losses, computed in float32, and each term by name."""
+        prediction = self.model(batch.clips, batch.dataset)
+        with torch.autocast(batch.clips.device.type, enabled=False):
+            return self._losses(prediction, batch)
 
 
 class _Run:
@@ -107,6 +122,7 @@ class _Run:
     def __init__(
         self,
         settings: DistillSettings,
+        paths: DataPaths,
         data: AlignedData,
         losses: WeightedLosses,
         student: StudentModel,
@@ -114,7 +130,7 @@ class _Run:
         scratch: Path,
     ) -> None:
         self.settings, self.data, self.losses, self.student = settings, data, losses, student
-        self.train_videos, self.val_videos = training_videos(data, losses), data.split("val")
+        self.train_videos, self.val_videos = training_videos(data, losses, views=settings.views), data.split("val")
         targets = {name: data.target(name).shape[1:] for name in losses.needs if name not in ("mos", "group")}
         if device.type == "cuda":
             torch.cuda.set_device(device)
@@ -131,8 +147,9 @@ class _Run:
             layer_decay=settings.layer_decay,
             depth_of=depths_by_name(model),
         )
-        self.model, self.optimiser = self.accelerator.prepare(model, torch.optim.AdamW(groups, fused=True))
-        self._bare = self.accelerator.unwrap_model(self.model)
+        optimiser = torch.optim.AdamW(groups, fused=True)
+        self.model, self.optimiser = self.accelerator.prepare(_Step(model, losses), optimiser)
+        self._bare = model
         self._average = WeightAverage(self._bare, settings.weight_average) if settings.weight_average else None
         self._averaged = copy.deepcopy(self._bare) if self._average else None
         self._generator = np.random.Generator(np.random.PCG64(settings.seed))
@@ -142,7 +159,7 @@ class _Run:
         self._agreement: Interval | None = None
         self._clips_per_epoch = len(data.split("train"))
         self._steps_per_epoch = -(-self._clips_per_epoch // settings.batch_size)
-        self._digests = data.digests() | initial_digest(settings.initial)
+        self._digests = data.digests() | initial_digest(settings.initial) | held_out_digest(settings, paths)
         digest = run_digest(settings.model_dump(), self._digests, settings.student, list(losses.terms))
         self._saved = SavedState(scratch, digest)
 
@@ -180,6 +197,7 @@ class _Run:
             "digests": self._digests,
             "teacher": dict(self.data.targets.fingerprint[min(self.data.targets.arrays)]),
             "distill": self.settings.model_dump(mode="json"),
+            "losses": {name: weight for name, (weight, _) in self.losses.terms.items()},
             "metrics": {name: value if np.isfinite(value) else None for name, value in self.metrics().items()},
         }
         self.student.cpu().eval()
@@ -222,6 +240,7 @@ class _Run:
         rows = epoch_rows(self.train_videos, self._clips_per_epoch, self._generator)
         first_step = len(self.curves) * self._steps_per_epoch
         sums: dict[str, float] = {}
+        num_clips = 0.0
         self.model.train()
         start = time.perf_counter()
         batches = prefetched(
@@ -239,14 +258,14 @@ class _Run:
             )
             set_learning_rate(self.optimiser, factor)
             with self.accelerator.autocast():
-                prediction = self.model(batch.clips, batch.dataset)
-            total, terms = self.losses(prediction, batch)
+                total, terms = self.model(batch)
             self.optimiser.zero_grad()
             self.accelerator.backward(total)
             self.accelerator.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
             self.optimiser.step()
             if self._average:
                 self._average.update(self._bare)
+            num_clips += len(batch.clips)
             for name, value in {
                 "train_loss": float(total.detach()),
                 **{f"{name}_loss": v for name, v in terms.items()},
@@ -257,9 +276,17 @@ class _Run:
             done = time.perf_counter()
             self.step_times.add(loaded - start, done - loaded)
             start = done
+        shown = self._over_processes([*sums.values(), num_clips])
         return {"learning_rate": self.settings.learning_rate * factor} | {
-            name: value / len(rows) for name, value in sums.items()
+            name: value / shown[-1] for name, value in zip(sums, shown[:-1], strict=True)
         }
+
+    def _over_processes(self, values: list[float]) -> list[float]:
+        """Sums over all processes; exactly the values where there is one."""
+        if self.accelerator.num_processes == 1:
+            return values
+        total = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
+        return list(self.accelerator.reduce(total, reduction="sum").tolist())
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
@@ -285,6 +312,7 @@ class _Run:
         return patience is not None and bool(self.curves) and len(self.curves) - self.best_epoch >= patience
 
     def _save(self) -> None:
+        generators = gather_object([torch.get_rng_state()])
         if not self.accelerator.is_main_process:
             return
         self._saved.save(
@@ -295,7 +323,7 @@ class _Run:
                 "best": self._best,
                 "curves": self.curves,
                 "generator": json.dumps(self._generator.bit_generator.state),
-                "torch_generator": torch.get_rng_state(),
+                "torch_generators": generators,
                 "cuda_generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             }
         )
@@ -310,7 +338,7 @@ class _Run:
             self._average.load_state_dict(state["average"])
         self._best, self.curves = {name: value.cpu() for name, value in state["best"].items()}, state["curves"]
         self._generator.bit_generator.state = json.loads(state["generator"])
-        torch.set_rng_state(state["torch_generator"].cpu())
+        torch.set_rng_state(state["torch_generators"][self.accelerator.process_index].cpu())
         if state["cuda_generators"]:
             torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda_generators"]])
         print(f"distill: going on after epoch {len(self.curves)} of an interrupted run", file=sys.stderr)

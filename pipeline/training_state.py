@@ -14,6 +14,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.aligned import DataPaths
+from pipeline.params import DistillSettings
 from pipeline.records import refusals_unwrapped, replacing
 
 _STATE = "state.pt"
@@ -70,7 +72,7 @@ def run_digest(settings: Mapping[str, Any], digests: Mapping[str, str], student:
     Returns:
         16 hexadecimal digits.
     """
-    files = ["training.py", "training_state.py", "projection.py", "optimisation.py", "aligned.py"]
+    files = ["training.py", "training_state.py", "projection.py", "optimisation.py", "aligned.py", "batches.py"]
     files += [f"students/{name}.py" for name in ("__init__", student)]
     files += [f"losses/{name}.py" for name in ("__init__", *losses)]
     code = {name: hashlib.sha256((_PIPELINE / name).read_bytes()).hexdigest() for name in files}
@@ -87,6 +89,13 @@ def initial_digest(folder: str | None) -> dict[str, str]:
     if folder is None:
         return {}
     return {"initial": hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()}
+
+
+def held_out_digest(settings: DistillSettings, paths: DataPaths) -> dict[str, str]:
+    """SHA-256 of the cross-fitted teacher scores, as ``{"held_out": …}``; empty where they are not used."""
+    if not settings.cross_fitted_scores:
+        return {}
+    return {"held_out": hashlib.sha256(paths.held_out.read_bytes()).hexdigest()}
 
 
 class SavedState:

@@ -1,5 +1,6 @@
 """Stage ``distill``: a student trained from clips, cached targets and labels; ``models/student/`` out. No teacher."""
 
+import sys
 from pathlib import Path
 
 from cache.errors import CacheError
@@ -20,7 +21,7 @@ def main() -> None:
     with timed("distill") as results:
         result = distil(params.distill, DataPaths(), device=params.runtime.device)
         if not result.is_main_process:
-            return
+            sys.exit()  # only the main process writes, its time too
         with replacing_folder(STUDENT) as folder:
             result.student.save_pretrained(folder)
             write_model_card(folder, result.student.config.to_dict())

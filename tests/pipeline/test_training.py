@@ -11,9 +11,11 @@ from pipeline.aligned import AlignedData
 from pipeline.batches import TrainingError, epoch_rows, prefetched
 from pipeline.losses import weighted_losses
 from pipeline.manifest import read_labels, write_labels
-from pipeline.projection import ProjectionError, with_projectors
+from pipeline.projection import ProjectionError, possible_losses, with_projectors
+from pipeline.registry import UnknownName
 from pipeline.students import create_student
 from pipeline.training import TrainingResult, distil
+from tests.pipeline.students.test_students import make_student
 from tests.tiny_run import tiny_settings, write_tiny_run
 
 
@@ -144,11 +146,27 @@ def test_projectors_are_made_where_widths_differ():
     output = wider(torch.zeros(1, 4, 28, 28, 3, dtype=torch.uint8))
     assert output.embedding.shape == (1, 48)
     assert output.layers.shape == (1, 2, 24)
-    with pytest.raises(ProjectionError, match=r"grid of \(2, 4, 4\) .* has \(2, 2, 2\)"):
-        with_projectors(student, ["tokens"], {"tokens": (2, 4, 4, 24)})
     assert set(with_projectors(student, ["tokens"], {"tokens": (2, 1, 1, 24)}).projectors) == {"tokens"}
     with pytest.raises(ProjectionError, match="3 cached blocks to match; the student 'internvideo2' has 2"):
         with_projectors(student, ["layers"], {"layers": (3, 24)})
+
+
+def test_losses_that_a_student_has_nothing_for_are_left_out_and_named(capsys):
+    weights = {"tokens": 0.1, "layers": 0.5, "mos_regression": 1.0, "plcc": 0.0}
+    for name, lacking in (("swinv2_c2f", {"tokens"}), ("fragments", {"layers"}), ("internvideo2", set())):
+        student = make_student(name)
+        assert possible_losses(student, weights) == {
+            loss: weight for loss, weight in weights.items() if weight and loss not in lacking
+        }
+        told = capsys.readouterr().err
+        assert all(f"the loss '{loss}' is left out: the student '{name}' has no {loss}" in told for loss in lacking)
+        assert bool(told) == bool(lacking)
+    with pytest.raises(UnknownName, match="did you mean 'plcc'"):
+        possible_losses(make_student("fragments"), {"plc": 0.0})
+
+
+def test_what_was_trained_with_is_recorded(trained):
+    assert trained.student.config.provenance["losses"] == {"mos_regression": 1.0, "feature_smoothl1": 1.0}
 
 
 def test_patience_stops_early(tiny_paths, tmp_path):
