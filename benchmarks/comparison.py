@@ -6,36 +6,40 @@
 
 A student is trained twice per seed, with the cached targets and on the scores alone, equally many steps, from the same
 first values. It needs what ``dvc repro extract`` leaves, and runs no teacher. Which students, with which settings:
-``benchmarks/students.yaml``. Written: ``results/comparison/<student>.csv``, one row per seed and variant;
+``benchmarks/students.yaml``. A run that is stopped goes on where it was
+(``.teachonce/comparison``). Written: ``results/comparison/<student>.csv``, one row per seed and variant;
 ``results/comparison/table.csv`` and ``table.md``.
 """
 
 import argparse
 import csv
+import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-from benchmarks.seeds import without_targets, write_table
+from benchmarks.ledger import Ledger, context_of, write_table
+from benchmarks.seeds import without_targets
 from cache.errors import CacheError
-from pipeline.aligned import AlignedData, DataPaths
+from pipeline.aligned import DataPaths
 from pipeline.evaluation import evaluate
 from pipeline.manifest import DATA_ROOT
 from pipeline.metrics import paired_difference
 from pipeline.params import DistillSettings, Params, load_params
-from pipeline.registry import find
-from pipeline.students import StudentModel, create_student
+from pipeline.students import StudentModel
 from pipeline.training import distil
 from stages import run_stage
 
 RESULTS = Path("results/comparison")
+SCRATCH = Path(".teachonce/comparison")
 PLAN = Path(__file__).with_name("students.yaml")
 WITH, ALONE = "with targets", "alone"
 COLUMNS = (
@@ -67,10 +71,8 @@ def main() -> None:
         return
     if arguments.name not in plan["students"]:
         parser.error(f"got {arguments.name!r}; {PLAN.name} names {', '.join(plan['students'])}")
-    params = load_params()
-    rows = []
-    for seed in plan["seeds"]:
-        rows += list(train_pair(params, arguments.name, plan["students"][arguments.name], seed))
+    changes = plan["students"][arguments.name]
+    rows = train_all(load_params(), arguments.name, changes, plan["seeds"], SCRATCH / arguments.name)
     write_table(RESULTS / f"{arguments.name}.csv", COLUMNS, rows)
 
 
@@ -87,32 +89,54 @@ def settings_of(params: Params, name: str, changes: dict[str, Any], seed: int) -
     return DistillSettings.model_validate(whole | changes | {"student": name, "seed": seed, "losses": losses})
 
 
-def train_pair(params: Params, name: str, changes: dict[str, Any], seed: int) -> Iterator[Row]:
-    """One seed of one student, with the cached targets and without; the teacher's row of this test split beside it.
+def train_all(params: Params, name: str, changes: dict[str, Any], seeds: Sequence[int], scratch: Path) -> list[Row]:
+    """Every seed of one student. What a stopped call finished is kept in ``scratch`` until all is done.
+
+    Returns:
+        Rows with the columns ``COLUMNS``.
+    """
+    ledger = Ledger(scratch / "finished.json", context_of(params, data_paths(DATA_ROOT)) | {"changes": changes})
+    for seed in seeds:
+        for variant in (WITH, ALONE):
+            if not ledger.has(seed=seed, variant=variant):
+                ledger.add(list(train_one(params, name, changes, seed, variant, scratch / "distill")))
+    order = {(seed, variant): place for place, (seed, variant) in enumerate(product(seeds, (WITH, ALONE)))}
+    rows = sorted(
+        (row for row in ledger.rows if (row["seed"], row["variant"]) in order),
+        key=lambda row: order[row["seed"], row["variant"]],
+    )
+    shutil.rmtree(scratch)
+    return rows
+
+
+def train_one(
+    params: Params, name: str, changes: dict[str, Any], seed: int, variant: str, scratch: Path
+) -> Iterator[Row]:
+    """One training; with the cached targets also the teacher's row of this test split.
 
     Yields:
         Rows with the columns ``COLUMNS``.
     """
     paths = data_paths(DATA_ROOT)
     settings = settings_of(params, name, changes, seed)
-    losses = possible_losses(settings, AlignedData(paths, settings.view_set))
-    for variant, weights in ((WITH, losses), (ALONE, without_targets(losses))):
-        print(f"== {name}, seed {seed}, {variant}", file=sys.stderr)
-        with tempfile.TemporaryDirectory(prefix="comparison-") as scratch:
-            start = time.perf_counter()
-            chosen = settings.model_copy(update={"losses": weights})
-            student = distil(chosen, paths, device=params.runtime.device, scratch=Path(scratch) / "state").student
-            seconds = time.perf_counter() - start
-            student.save_pretrained(Path(scratch) / "model")
-            metrics = evaluate(params.evaluate, paths, Path(scratch) / "model", device=params.runtime.device).metrics
-        cost = {
-            "parameters": student.num_parameters(),
-            "flops": student.flops(),
-            "milliseconds": milliseconds_per_clip(student),
-            "training_seconds": seconds,
-        }
-        yield {"student": name, "seed": seed, "variant": variant} | _agreement(metrics["student"]) | cost
-    yield {"student": "teacher", "seed": seed, "variant": WITH} | _agreement(metrics["teacher"])
+    weights = settings.losses if variant == WITH else without_targets(settings.losses)
+    print(f"== {name}, seed {seed}, {variant}", file=sys.stderr)
+    start = time.perf_counter()
+    chosen = settings.model_copy(update={"losses": weights})
+    student = distil(chosen, paths, device=params.runtime.device, scratch=scratch).student
+    seconds = time.perf_counter() - start
+    with tempfile.TemporaryDirectory(prefix="comparison-") as model:
+        student.save_pretrained(model)
+        metrics = evaluate(params.evaluate, paths, Path(model), device=params.runtime.device).metrics
+    cost = {
+        "parameters": student.num_parameters(),
+        "flops": student.flops(),
+        "milliseconds": milliseconds_per_clip(student),
+        "training_seconds": seconds,
+    }
+    yield {"student": name, "seed": seed, "variant": variant} | _agreement(metrics["student"]) | cost
+    if variant == WITH:
+        yield {"student": "teacher", "seed": seed, "variant": WITH} | _agreement(metrics["teacher"])
 
 
 def data_paths(root: Path) -> DataPaths:
@@ -124,24 +148,6 @@ def data_paths(root: Path) -> DataPaths:
         clips=root / "clips.zarr",
         targets=root / "targets.zarr",
     )
-
-
-def possible_losses(settings: DistillSettings, data: AlignedData) -> dict[str, float]:
-    """The losses with a weight whose targets this student has something to be compared with."""
-    student = create_student(
-        settings.student,
-        settings.options.get(settings.student, {}),
-        target_dim=data.target_dim,
-        clip_shape=data.clip_shape,
-    ).eval()
-    with torch.no_grad():
-        output = student(torch.zeros(1, *data.clip_shape, dtype=torch.uint8))
-    lacking = {name for name in ("tokens", "layers") if getattr(output, name) is None}
-    return {
-        name: weight
-        for name, weight in settings.losses.items()
-        if weight > 0 and not lacking & set(find("losses", name).NEEDS)
-    }
 
 
 def milliseconds_per_clip(student: StudentModel) -> float:

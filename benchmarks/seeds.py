@@ -23,6 +23,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -146,48 +147,55 @@ def run(params: Params, task: Task) -> list[Row]:
     Returns:
         One row per predictor, with the columns ``COLUMNS``.
     """
+    with redrawn(params, seed=task.seed, fraction=task.fraction) as paths:
+        run_one = _controls if task.controls else _students
+        return [{"fraction": task.fraction, "seed": task.seed, **row} for row in run_one(params, task.seed, paths)]
+
+
+@contextmanager
+def redrawn(params: Params, *, seed: int, fraction: float) -> Iterator[DataPaths]:
+    """A folder with the tables as another seed splits and labels them; targets of its own can be put there."""
     with tempfile.TemporaryDirectory(prefix="seeds-") as scratch:
         folder = Path(scratch)
         for name in ("videos.csv", "dataset.json"):
             (folder / name).write_bytes((DATA_ROOT / name).read_bytes())
-        labels = relabelled(read_labels(DATA_ROOT / "labels.csv"), params, seed=task.seed, fraction=task.fraction)
+        labels = relabelled(read_labels(DATA_ROOT / "labels.csv"), params, seed=seed, fraction=fraction)
         write_labels(folder / "labels.csv", labels)
-        paths = DataPaths(
+        yield DataPaths(
             videos=DATA_ROOT / "videos.csv",
             labels=folder / "labels.csv",
             scales=folder / "dataset.json",
             clips=DATA_ROOT / "clips.zarr",
             targets=folder / "targets.zarr",
+            held_out=folder / "held_out.csv",
         )
-        run_one = _controls if task.controls else _students
-        return [{"fraction": task.fraction, "seed": task.seed, **row} for row in run_one(params, task.seed, paths)]
 
 
 def _students(params: Params, seed: int, paths: DataPaths) -> Iterator[Row]:
     """The student with and without targets, and everything that they are compared with."""
-    _teach(params, seed, paths)
+    teach(params, seed, paths)
     losses = params.distill.losses
-    whole = _score(params, seed, paths, losses)
+    whole = score(params, seed, paths, losses)
     yield from (_row(predictor, values) for predictor, values in whole.items())
-    yield _row(ALONE, _score(params, seed, paths, without_targets(losses))["student"])
+    yield _row(ALONE, score(params, seed, paths, without_targets(losses))["student"])
 
 
 def _controls(params: Params, seed: int, paths: DataPaths) -> Iterator[Row]:
     """A student whose targets are another video's, and one whose teacher began with its first values."""
-    _teach(params, seed, paths)
+    teach(params, seed, paths)
     shuffled = replace(paths, targets=paths.targets.with_name("shuffled.zarr"))
     shuffle_targets(paths.targets, shuffled.targets, seed=seed)
-    yield _row(SHUFFLED, _score(params, seed, shuffled, params.distill.losses)["student"])
+    yield _row(SHUFFLED, score(params, seed, shuffled, params.distill.losses)["student"])
     folder = save_first_values(params.adapt, paths.targets.with_name("first-values"))
     beginner = params.model_copy(update={"adapt": params.adapt.model_copy(update={"checkpoint": str(folder)})})
     other = replace(paths, targets=paths.targets.with_name("first-values.zarr"))
-    _teach(beginner, seed, other)
-    metrics = _score(params, seed, other, params.distill.losses)
+    teach(beginner, seed, other)
+    metrics = score(params, seed, other, params.distill.losses)
     yield _row("first_values_student", metrics["student"])
     yield _row(FIRST_VALUES, metrics["teacher"])
 
 
-def _teach(params: Params, seed: int, paths: DataPaths) -> None:
+def teach(params: Params, seed: int, paths: DataPaths) -> None:
     """Adapts the teacher and caches its targets."""
     folder = paths.targets.parent
     adapt(
@@ -197,12 +205,13 @@ def _teach(params: Params, seed: int, paths: DataPaths) -> None:
         teacher=folder / "teacher",
         curves=folder / "curves.csv",
         device=params.runtime.device,
+        held_out=paths.held_out,
     )
     plan = Plan(teacher=folder / "teacher", clips=paths.clips, settings=params.extract, device=params.runtime.device)
     extract(plan, paths.targets, params.runtime)
 
 
-def _score(params: Params, seed: int, paths: DataPaths, losses: dict[str, float]) -> dict[str, dict[str, float]]:
+def score(params: Params, seed: int, paths: DataPaths, losses: dict[str, float]) -> dict[str, dict[str, float]]:
     """Trains a student and scores the test split: predictor → metric → value."""
     settings = params.distill.model_copy(update={"seed": seed, "losses": losses})
     with tempfile.TemporaryDirectory(dir=paths.targets.parent) as scratch:

@@ -1,13 +1,15 @@
 """The comparison of students: pairs on one cache, every student of the folder in the plan, one table."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from benchmarks import comparison
-from pipeline.params import load_params
+from pipeline.params import DistillSettings, load_params
 from pipeline.registry import names
+from pipeline.training import TrainingResult
 from tests.tiny_run import write_tiny_run
 
 ROOT = Path(__file__).parents[2]
@@ -66,10 +68,28 @@ def test_a_pair_is_trained_on_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(comparison, "data_paths", lambda root: paths)
     monkeypatch.setattr(comparison, "DATA_ROOT", tmp_path / "run")
-    rows = list(comparison.train_pair(params, "internvideo2", {}, 1))
+    trained = comparison.distil
+
+    def stops(settings: DistillSettings, *arguments: Any, **more: Any) -> TrainingResult:
+        if settings.losses == {"mos_regression": 1.0}:
+            raise KeyboardInterrupt
+        return trained(settings, *arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(comparison, "distil", stops)
+        with pytest.raises(KeyboardInterrupt):
+            comparison.train_all(params, "internvideo2", {}, [1], tmp_path / "scratch")
+
+    def only_alone(settings: DistillSettings, *arguments: Any, **more: Any) -> TrainingResult:
+        assert settings.losses == {"mos_regression": 1.0}
+        return trained(settings, *arguments, **more)
+
+    monkeypatch.setattr(comparison, "distil", only_alone)
+    rows = comparison.train_all(params, "internvideo2", {}, [1], tmp_path / "scratch")
     assert [(row["student"], row["variant"]) for row in rows] == [
         ("internvideo2", "with targets"),
-        ("internvideo2", "alone"),
         ("teacher", "with targets"),
+        ("internvideo2", "alone"),
     ]
+    assert not (tmp_path / "scratch").exists()
     assert comparison.comparison_table(rows)[1]["parameters"] == rows[0]["parameters"]

@@ -1,0 +1,80 @@
+"""Rows that a study has finished, kept so that one that is stopped goes on where it was.
+
+They hold as long as settings, data and code are the same: whatever differs begins anew. A study's tables are written
+from them, and are not read back.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cache import open_store
+from pipeline.aligned import DataPaths
+from pipeline.digests import file_digest
+from pipeline.params import Params
+from pipeline.records import replacing
+
+Row = dict[str, Any]
+_ROOT = Path(__file__).parents[1]
+_SECTIONS = ("prepare", "render", "adapt", "extract", "distill", "evaluate")
+
+
+class Ledger:
+    """The finished rows of one study.
+
+    Args:
+        path: JSON file of the rows, made when missing.
+        context: what they depend on, as plain JSON.
+    """
+
+    def __init__(self, path: Path, context: Mapping[str, Any]) -> None:
+        self._path, self._context = path, json.loads(json.dumps(dict(context)))
+        self.rows: list[Row] = []
+        if path.exists():
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["context"] == self._context:
+                self.rows = kept["rows"]
+
+    def has(self, **key: Any) -> bool:
+        """Whether there is a row with these values."""
+        return any(all(row.get(name) == value for name, value in key.items()) for row in self.rows)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keeps rows that belong together: a kill leaves all of them or none."""
+        self.rows = [*self.rows, *(dict(row) for row in rows)]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self._path) as partial:
+            partial.write_text(json.dumps({"context": self._context, "rows": self.rows}, indent=1), encoding="utf-8")
+
+
+def context_of(params: Params, paths: DataPaths) -> dict[str, Any]:
+    """What every study's rows depend on: settings, tables, stores that are there, and all code."""
+    stores = {path.name: open_store(path).digest() for path in (paths.clips, paths.targets) if path.exists()}
+    tables = {path.name: file_digest(path) for path in (paths.videos, paths.labels, paths.scales)}
+    settings = {name: getattr(params, name).model_dump(mode="json") for name in _SECTIONS}
+    return {"settings": settings, "stores": stores, "tables": tables, "code": code_digest()}
+
+
+def code_digest() -> str:
+    """SHA-256 over every module of the library and of the benchmarks."""
+    digest = hashlib.sha256()
+    for path in _modules():
+        digest.update(f"{path.relative_to(_ROOT)} {file_digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows as CSV; what a row has beside the columns is left out."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _modules() -> Iterator[Path]:
+    for room in ("benchmarks", "cache", "pipeline"):
+        yield from sorted((_ROOT / room).rglob("*.py"))
