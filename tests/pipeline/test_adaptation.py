@@ -130,6 +130,17 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(project: Path) 
     assert one != three
 
 
+def test_the_test_split_changes_nothing(project: Path) -> None:
+    run(project, "one")
+    labels = read_labels(project / "labels.csv")
+    turned = [replace(row, mos=100.0 - (row.mos or 0)) if row.split == "test" else row for row in labels]
+    assert turned != labels
+    write_labels(project / "labels.csv", turned)
+    run(project, "two")
+    one, two = ((project / name / "model.safetensors").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
 def test_no_epochs_pass_a_checkpoint_and_its_head_through(project: Path) -> None:
     source = InternVideo2(InternVideo2Config(**{**CONFIG.to_dict(), "num_classes": 5})).eval()
     source.save_pretrained(project / "checkpoint")

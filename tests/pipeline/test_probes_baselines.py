@@ -9,6 +9,7 @@ from pipeline import metrics
 from pipeline.aligned import AlignedData
 from pipeline.baselines import BaselineError, baselines, bits_per_pixel, crf_codec, least_squares
 from pipeline.clip_statistics import clip_statistics
+from pipeline.manifest import read_labels, write_labels
 from pipeline.probes import ProbeError, embeddings, probe_all, ridge
 from tests.tiny_run import TARGET_DIM, write_tiny_run
 
@@ -21,6 +22,21 @@ def test_probes_read_the_score_from_embeddings(tiny_data):
     test = tiny_data.split("test")
     for name, scores in probe_all(tiny_data, test).items():
         assert metrics.srcc(scores, unit_mos(test)) > 0.8, name
+
+
+def test_scores_of_the_test_split_change_no_prediction(tiny_data, tiny_paths, tmp_path):
+    labels = read_labels(tiny_paths.labels)
+    turned = [replace(row, mos=100.0 - (row.mos or 0)) if row.split == "test" else row for row in labels]
+    assert turned != labels
+    write_labels(tmp_path / "labels.csv", turned)
+    blind = AlignedData(replace(tiny_paths, labels=tmp_path / "labels.csv"), "main")
+    root = tiny_paths.labels.parent
+    before, after = (
+        probe_all(data, data.split("test")) | baselines(data, data.split("test"), root) for data in (tiny_data, blind)
+    )
+    assert before.keys() == after.keys()
+    for name, scores in before.items():
+        np.testing.assert_array_equal(scores, after[name], err_msg=name)
 
 
 def test_embeddings_are_means_over_views(tiny_data):
