@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +107,12 @@ class OnnxPredictor:
         metadata = self._session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
             raise ModelError(f"{path} has no {METADATA_KEY!r} in its metadata; write it with `teachonce export`")
-        self.config = json.loads(metadata[METADATA_KEY])
+        try:
+            self.config: Mapping[str, Any] = dict(json.loads(metadata[METADATA_KEY]))
+        except (ValueError, TypeError, RecursionError):
+            raise ModelError(
+                f"{path}: {METADATA_KEY!r} in its metadata is no JSON object; write it anew with `teachonce export`"
+            ) from None
         self.digest = hashlib.sha256(data).hexdigest()[:_DIGEST_HEX_DIGITS]
 
     def __call__(self, clips: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
@@ -144,7 +149,7 @@ def start_lightly(model: Path | str) -> None:
     folder = Path(model)
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return
     plain = isinstance(config, dict) and config.get("dtype", "float32") == "float32"
     if plain and (folder / "model.safetensors").is_file():
@@ -201,6 +206,15 @@ class ScoringRecord:
             ModelFormatError: a newer version of TeachOnce wrote it.
         """
         check_model_format(config)
+        try:
+            return cls._read(config)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise ModelError(
+                f"what the student says of its clips and scores cannot be read: {error}; run distill again"
+            ) from None
+
+    @classmethod
+    def _read(cls, config: Mapping[str, Any]) -> Self:
         view = config.get("view") or {}
         if not {"view", "decoder", "short"} <= view.keys() or not config.get("calibrations"):
             raise ModelError("the student does not say how its clips are made and calibrated; run distill again")

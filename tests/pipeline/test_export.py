@@ -133,3 +133,13 @@ def test_the_command_checks_what_it_wrote_on_videos(by_command):
     assert found["bytes"] == path.stat().st_size
     assert found["num_clips"] == 2 * NUM_VIEWS
     assert found["largest"] <= PARITY
+
+
+@pytest.mark.parametrize("record", ["x{", "[1]", "[" * 100_000])
+def test_a_record_that_is_none_is_refused_in_words(exported, tmp_path, record):
+    model = onnx.load(exported)
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {"teachonce": record})
+    onnx.save(model, tmp_path / "odd.onnx")
+    with pytest.raises(ModelError, match="in its metadata is no JSON object; write it anew with `teachonce export`"):
+        OnnxPredictor(tmp_path / "odd.onnx", threads=1)

@@ -107,6 +107,10 @@ def test_what_is_no_ordinary_folder_is_left_to_transformers(tmp_path):
         (lambda folder: _change(folder, format_version=99), "format version 99"),
         (lambda folder: _change(folder, clip_shape="x"), "cannot load a student"),
         (lambda folder: _change(folder, calibrations=None), "does not say how its clips are made"),
+        (lambda folder: _change(folder, calibrations=[1]), "run distill again"),
+        (lambda folder: _change(folder, view="view decoder short"), "run distill again"),
+        (lambda folder: _change(folder, domain={"mean": "x"}), "run distill again"),
+        (lambda folder: _change(folder, num_views="many"), "run distill again"),
     ],
 )
 def test_a_damaged_folder_is_told_in_one_line(tmp_path, damage, message):
