@@ -160,7 +160,8 @@ class _Run:
         self._clips_per_epoch = len(data.split("train"))
         self._steps_per_epoch = -(-self._clips_per_epoch // settings.batch_size)
         self._digests = data.digests() | initial_digest(settings.initial) | held_out_digest(settings, paths)
-        digest = run_digest(settings.model_dump(), self._digests, settings.student, list(losses.terms))
+        named = settings.model_dump() | {"num_processes": self.accelerator.num_processes}
+        digest = run_digest(named, self._digests, settings.student, list(losses.terms))
         self._saved = SavedState(scratch, digest)
 
     def train(self) -> None:
@@ -329,7 +330,7 @@ class _Run:
         )
 
     def _resume(self) -> None:
-        state = self._saved.load(self.accelerator.device)
+        state = self._saved.load()
         if state is None:
             return
         self._bare.load_state_dict(state["model"])

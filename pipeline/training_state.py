@@ -112,12 +112,12 @@ class SavedState:
             file.flush()
             os.fsync(file.fileno())
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """The saved state, or None when the run has none."""
+    def load(self) -> dict[str, Any] | None:
+        """The saved state, on the CPU, or None when the run has none."""
         path = self._folder / _STATE
         if not path.exists():
             return None
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return state
 
     def remove(self) -> None:
