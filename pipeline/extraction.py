@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from transformers.utils import logging as transformers_logging
 
 from cache import (
     BuildReport,
@@ -74,6 +75,7 @@ class Extractor:
         self._store = open_store(plan.clips)
         self._device = resolve_device(plan.device)
         self._preprocessing = load_description(plan.teacher)["preprocessing"]
+        transformers_logging.disable_progress_bar()  # the teacher lies on a disk, and is read in a moment
         self._model = InternVideo2.from_pretrained(plan.teacher).eval().to(self._device)
         if plan.settings.precision == "bfloat16":
             lower_weights(self._model)
