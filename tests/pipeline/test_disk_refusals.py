@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,15 @@ ROOM = 4096
 TENSORS = {"x": torch.zeros(ROOM)}
 
 
-@pytest.fixture
+@contextmanager
 def little_room() -> Iterator[None]:
+    """No file may grow beyond ``ROOM`` bytes; a fixture would hold pytest's own log to that, too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO])
@@ -61,12 +65,11 @@ def test_a_refusal_ends_a_stage_and_a_command_without_a_traceback(
         run(main)
 
 
-@pytest.mark.usefixtures("little_room")
 @pytest.mark.parametrize(
     "write", [lambda path: save_file(TENSORS, path), lambda path: SavedState(path, "x").save(TENSORS)]
 )
 def test_libraries_that_write_weights_do_not_hide_a_refusal(tmp_path: Path, write: Callable[[Path], None]) -> None:
-    with pytest.raises(OSError) as caught, refusals_unwrapped():
+    with pytest.raises(OSError) as caught, little_room(), refusals_unwrapped():
         write(tmp_path / "weights")
     assert caught.value.errno == errno.EFBIG
 
@@ -76,10 +79,10 @@ def test_errors_of_another_kind_stay_as_they_are() -> None:
         raise RuntimeError("shapes do not fit")
 
 
-@pytest.mark.usefixtures("little_room")
 def test_a_worker_tells_of_a_refusal_without_a_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write = f"__import__('pathlib').Path({str(tmp_path / 'x')!r}).write_bytes(bytes({2 * ROOM}))"
-    results = dict(LocalWorkers(1, Limits(seconds=20.0)).map(eval, [write, "2"]))
+    with little_room():
+        results = dict(LocalWorkers(1, Limits(seconds=20.0)).map(eval, [write, "2"]))
     assert isinstance(results[0], Lost)
     assert results[0].reason.startswith("the disk refuses: [Errno 27] File too large; free space")
     assert results[1] == 2
@@ -93,7 +96,6 @@ def test_a_file_to_be_mapped_has_its_room_on_the_disk(tmp_path: Path) -> None:
     assert status.st_blocks * 512 >= 100 * ROOM
 
 
-@pytest.mark.usefixtures("little_room")
 def test_room_that_is_not_there_is_told_before_anything_is_mapped(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="too large"):
+    with pytest.raises(OSError, match="too large"), little_room():
         reserve(tmp_path / "tokens", 2 * ROOM)
