@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import _application
 from pipeline.commands._inputs import SUFFIXES
+from pipeline.commands._names import written
 from pipeline.datasets._files import VIDEO_SUFFIXES
 from pipeline.errors import PipelineError
 from pipeline.manifest import ManifestError, read_labels, read_videos, write_labels, write_videos
@@ -115,7 +116,7 @@ def test_score_tells_of_each_video_its_score_or_the_reason(corpus: Corpus, tmp_p
     for kind, name in asked.items():
         if kind in ("folder.mp4", "missing.mp4"):
             continue
-        row = rows.pop(name.encode("utf-8", "backslashreplace").decode())
+        row = rows.pop(written(Path(name)))
         outside = kind == "link_out_of_the_root.mp4"  # a path that is given outright may lead anywhere
         scored = (KINDS[kind].frames is not None or outside) and kind not in UNDECIDED
         assert kind in UNDECIDED or row["status"] == ("ok" if scored else "failed"), row

@@ -19,10 +19,10 @@ from pipeline.training import distil
 from tests.imports import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-SHUFFLES = (1, 2, 3)
+SHUFFLES = (1, 2, 3, 4, 5, 6)
 NEAR_ZERO = 0.35
-"""Of the mean over three shuffles. One alone says little: predictions that mean nothing still vary with how much detail
-a clip has, and so does the score."""
+"""Of the mean over the shuffles. One alone says little: predictions that mean nothing still vary with how much detail a
+clip has, and so does the score."""
 LEARNT = 0.5
 """What the same student reaches, at the least, with the right opinions or the right targets."""
 NO_BETTER = 0.1
@@ -104,7 +104,7 @@ def test_targets_of_other_videos_are_no_better_than_none(made: Made, tmp_path: P
     made = replace(made, paths=replace(made.paths, labels=few))
     right = srcc(made, tmp_path / "right", seed=1, losses=losses)
     alone, shuffled = [], []
-    for seed in SHUFFLES:
+    for seed in SHUFFLES[:3]:
         targets = tmp_path / f"{seed}.zarr"
         shuffle_targets(made.paths.targets, targets, seed=seed)
         alone.append(srcc(made, tmp_path / f"alone-{seed}", seed=seed, losses=without_targets(losses)))
