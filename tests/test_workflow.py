@@ -135,10 +135,12 @@ def test_runtime_settings_and_a_new_sibling_run_nothing(project: Project) -> Non
     assert project.repro() == []
 
 
-def test_a_new_data_set_is_looked_at_by_prepare_and_changes_nothing(project: Project) -> None:
-    """Any of them may be a part of ``combined``, so ``prepare`` depends on the folder."""
+def test_a_new_data_set_is_looked_at_by_prepare_and_changes_no_data(project: Project) -> None:
+    """Any of them may be a part of ``combined``, so ``prepare`` depends on the folder; the report shows its new time."""
     (project.folder / "pipeline/datasets/another.py").write_text('"""A new data set."""\n', encoding="utf-8")
-    assert project.repro() == ["prepare"]
+    before = (project.folder / "data/videos.csv").read_bytes(), project.metrics()
+    assert project.repro() == ["prepare", "report"]
+    assert ((project.folder / "data/videos.csv").read_bytes(), project.metrics()) == before
 
 
 def test_a_distill_setting_runs_the_student_alone_and_going_back_computes_nothing(project: Project) -> None:
