@@ -150,6 +150,9 @@ class Run:
 
 def serve() -> None:
     """Starts the stages that standard input names, one after another; prints the process and then its exit status."""
+    # A job that a shell started in the background ignores interrupts, and so would all its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     mains = {stage: importlib.import_module(f"stages.{stage}").main for stage in STAGES}
     for line in sys.stdin:
         stage, _, condition = line.strip().partition(" ")
