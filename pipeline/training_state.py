@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,6 @@ from pipeline.aligned import DataPaths
 from pipeline.params import DistillSettings
 from pipeline.records import refusals_unwrapped, replacing
 
-_STATE = "state.pt"
 _PIPELINE = Path(__file__).parent
 
 
@@ -99,27 +97,27 @@ def held_out_digest(settings: DistillSettings, paths: DataPaths) -> dict[str, st
 
 
 class SavedState:
-    """The folder in which one run keeps its state between epochs."""
+    """The file in which one run keeps its state between epochs; an equal run beside it keeps its own in the same."""
 
     def __init__(self, scratch: Path, digest: str) -> None:
-        self._folder = scratch / digest
+        self._path = scratch / f"{digest}.pt"
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replaces the saved state in one step, so that a kill leaves either the old one or the new one."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with replacing(self._folder / _STATE) as partial, refusals_unwrapped(), partial.open("wb") as file:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self._path) as partial, refusals_unwrapped(), partial.open("wb") as file:
             torch.save(dict(state), file)
             file.flush()
             os.fsync(file.fileno())
 
     def load(self) -> dict[str, Any] | None:
         """The saved state, on the CPU, or None when the run has none."""
-        path = self._folder / _STATE
-        if not path.exists():
+        try:
+            state: dict[str, Any] = torch.load(self._path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
             return None
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return state
 
     def remove(self) -> None:
-        """Forgets the run."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Forgets the run; an equal run that is still at work may save its own again."""
+        self._path.unlink(missing_ok=True)
