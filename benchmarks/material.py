@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache import ArraySpec, Failed, Job, Pool, Rows, Unit, build_store
+from pipeline.params import DistillSettings, load_params
 
 EMBEDDING = ArraySpec("embedding", "float16", (768,), ("channel",), {"benchmark": 1})
 SMALL_CLIP = ArraySpec("clip", "uint8", (8, 64, 64, 3), ("t", "h", "w", "c"), {"benchmark": 1})
@@ -206,3 +207,10 @@ def table_row(unit: Unit, path: Path | None = None, **geometry: Any) -> Any:
     told = {"width": 320, "height": 180, "fps": 30.0, "num_frames": 24, "pix_fmt": "yuv420p"} | geometry
     name = path.name if path else f"{unit.video_id}.mp4"
     return Video(video_id=unit.video_id, path=f"videos/{name}", sha256=unit.video_digest, dataset="benchmark", **told)
+
+
+def distill_settings(**changes: Any) -> DistillSettings:
+    """The default's student and settings, but for losses on targets that ``write_run`` does not make."""
+    settings = load_params(Path(__file__).parents[1] / "params.yaml").distill
+    losses = {name: weight for name, weight in settings.losses.items() if name != "tokens"}
+    return settings.model_copy(update={"losses": losses, **changes})

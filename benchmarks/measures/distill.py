@@ -1,21 +1,19 @@
 """An epoch of ``distill`` from the cache, against the same loop on tensors that are already in RAM."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from benchmarks.harness import Figure, Setting, at_most, workshop
-from benchmarks.material import write_run
+from benchmarks.material import distill_settings, write_run
 from pipeline import training
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.losses import Batch
-from pipeline.params import DistillSettings, load_params
+from pipeline.params import DistillSettings
 
 LIMIT = "the same loop with every clip and target a tensor in RAM: the student's own arithmetic"
-_PARAMS = Path(__file__).parents[2] / "params.yaml"
 _EPOCHS = 3
 
 
@@ -57,7 +55,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
             )
         }
     )
-    settings = load_params(_PARAMS).distill.model_copy(update={"epochs": _EPOCHS, "threads": 1, "patience": None})
+    settings = distill_settings(epochs=_EPOCHS, threads=1, patience=None)
     ours, limit = [], []
     with workshop(root):
         for turn in range(setting.fewer(3)):

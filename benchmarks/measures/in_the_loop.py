@@ -2,21 +2,19 @@
 
 import statistics
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.harness import Figure, Setting, at_least, timed
-from benchmarks.material import CLIP_SHAPE, write_random_store, write_teacher, write_videos
+from benchmarks.material import CLIP_SHAPE, distill_settings, write_random_store, write_teacher, write_videos
 from cache import ArraySpec, open_store
 from pipeline.clips import RenderTask, render_video
 from pipeline.digests import file_digest
 from pipeline.losses import Batch, weighted_losses
 from pipeline.models.internvideo2 import InternVideo2
 from pipeline.models.preprocessing import Preprocessing, normalise
-from pipeline.params import load_params
 from pipeline.students import StudentModel, create_student
 from pipeline.teachers import internvideo2_tiny
 from pipeline.views import ViewPolicy
@@ -28,13 +26,13 @@ _CLIP = ArraySpec("main", "uint8", CLIP_SHAPE, ("t", "h", "w", "c"), {"benchmark
 
 
 class Step:
-    """One optimiser step of the default student, from whatever clips and targets it is given."""
+    """One optimiser step of the homologous student, from whatever clips and targets it is given."""
 
     def __init__(self) -> None:
-        settings = load_params(Path(__file__).parents[2] / "params.yaml").distill
+        settings = distill_settings(losses={"mos_regression": 1.0, "feature_smoothl1": 0.05})
         self._losses = weighted_losses(settings.losses)
         self._student: StudentModel = create_student(
-            settings.student, settings.options[settings.student], target_dim=256, clip_shape=CLIP_SHAPE
+            "internvideo2", settings.options.get("internvideo2", {}), target_dim=256, clip_shape=CLIP_SHAPE
         ).train()
         self._optimiser = torch.optim.AdamW(self._student.parameters(), lr=1e-4, fused=True)
         self._labelled = torch.ones(_BATCH, dtype=torch.bool)

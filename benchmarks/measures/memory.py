@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.harness import Figure, Setting, at_most, workshop
-from benchmarks.material import CLIP_SHAPE, write_random_store, write_run, write_teacher, write_videos
+from benchmarks.material import CLIP_SHAPE, distill_settings, write_random_store, write_run, write_teacher, write_videos
 from cache import ArraySpec
 
 LIMIT = "the same stage on a quarter of the videos"
@@ -125,11 +125,10 @@ def _extract(folder: Path, count: int) -> Callable[[], object]:
 
 def _distill(folder: Path, count: int) -> Callable[[], object]:
     from pipeline.aligned import DataPaths
-    from pipeline.params import load_params
     from pipeline.training import distil
 
     data = write_run(folder, splits={"train": count, "val": 4, "test": 2})
-    settings = load_params(_PARAMS).distill.model_copy(update={"epochs": 1, "threads": 1})
+    settings = distill_settings(epochs=1, threads=1)
     files = {"labels": "labels.csv", "scales": "dataset.json", "clips": "clips.zarr", "targets": "targets.zarr"}
     paths = DataPaths(videos=data / "videos.csv", **{name: data / file for name, file in files.items()})
     return lambda: distil(settings, paths, device="cpu")
