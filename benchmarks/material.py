@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache import ArraySpec, Failed, Job, Pool, Rows, Unit, build_store
+from pipeline.digests import file_digest
 from pipeline.params import DistillSettings, load_params
 
 EMBEDDING = ArraySpec("embedding", "float16", (768,), ("channel",), {"benchmark": 1})
@@ -101,8 +102,9 @@ def write_teacher(folder: Path, variant: str = "default", *, num_frames: int = 8
     else:
         config, preprocessing = variant_config(variant, num_frames=num_frames, num_classes=400), FINETUNED
     InternVideo2(config).eval().save_pretrained(folder)
-    about = {"teacher": variant, "view_set": "main", "adapted": False, "preprocessing": asdict(preprocessing)}
-    (folder / DESCRIPTION).write_text(json.dumps(about), encoding="utf-8")
+    digest = file_digest(folder / "model.safetensors")
+    about = {"teacher": variant, "view_set": "main", "adapted": False, "weights_sha256": digest}
+    (folder / DESCRIPTION).write_text(json.dumps(about | {"preprocessing": asdict(preprocessing)}), encoding="utf-8")
     return folder
 
 
