@@ -34,7 +34,7 @@ from cache.dvc_source import last_committed
 from pipeline.digests import file_digest
 from pipeline.models.internvideo2 import InternVideo2, compile_blocks, lower_weights
 from pipeline.models.preprocessing import normalise
-from pipeline.optimisation import resolve_device
+from pipeline.optimisation import be_deterministic, resolve_device
 from pipeline.params import ExtractSettings, RuntimeSettings
 from pipeline.progress import track
 from pipeline.records import write_json
@@ -70,7 +70,7 @@ class Extractor:
 
     def __init__(self, plan: Plan) -> None:
         torch.set_num_threads(plan.settings.threads)
-        torch.use_deterministic_algorithms(True)
+        be_deterministic()
         self._settings = plan.settings
         self._store = open_store(plan.clips)
         self._device = resolve_device(plan.device)

@@ -1,4 +1,5 @@
-"""Your own ladder: pristine videos in, encodes at every codec, level and size out, labelled by a full-reference metric.
+"""Your own ladder: pristine videos in, encodes at every codec, level and size out, labelled by a full-reference metric:
+MS-SSIM or PSNR by torchmetrics, VMAF by an ``ffmpeg`` that has it.
 
 Put 8-bit 4:2:0 videos (raw ``.yuv`` with its size in the name, ``.y4m``, or anything that PyAV reads) into
 ``data/raw/ladder/``. Each source is a content. An encode at a lower resolution is delivered as it is, and compared
@@ -21,6 +22,7 @@ from pipeline import synthesis
 from pipeline.datasets import DatasetError, Entry, Progress
 from pipeline.datasets._brought import tell
 from pipeline.datasets._files import VIDEO_SUFFIXES, files_below
+from pipeline.datasets._full_reference import made_by, ms_ssim, psnr
 from pipeline.datasets._tables import raise_all
 from pipeline.datasets._vmaf import find_vmaf, vmaf
 from pipeline.decoders import DecodeError, DecodeOptions, auto
@@ -43,7 +45,6 @@ SCALES = {
 }
 DOWNLOAD = tell(NAME, "Expected: pristine videos, 8-bit 4:2:0, one per content.")
 _ENCODE_SECONDS = 6 * 3600.0
-_CHUNK_FRAMES = 4
 
 Crf = Annotated[int, Field(ge=0, le=63)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
@@ -118,7 +119,7 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
         LadderError: an encode failed.
     """
     sources = _sources(settings, data_root)
-    scorer = find_vmaf() if settings.score == "vmaf" else ""
+    scorer = find_vmaf() if settings.score == "vmaf" else made_by()
     folder = data_root / "videos" / NAME
     folder.mkdir(parents=True, exist_ok=True)
     made = Made(kept_folder(data_root))
@@ -226,11 +227,8 @@ def _score(rung: _Rung, source: Video420, file: bytes) -> float:
     count = source.shape.num_frames
     frames = np.unique(np.linspace(0, count - 1, min(rung.settings.scored_frames, count)).round().astype(int))
     if rung.settings.score == "psnr":
-        return fullreference.psnr(source.y[frames], distorted.y[frames])
-    chunks = [frames[start : start + _CHUNK_FRAMES] for start in range(0, len(frames), _CHUNK_FRAMES)]
-    values = [fullreference.ms_ssim(source.y[chunk], distorted.y[chunk]) for chunk in chunks]
-    similarity = float(np.average(values, weights=[len(chunk) for chunk in chunks]))
-    return fullreference.score(fullreference.decibels(similarity))
+        return psnr(source.y[frames], distorted.y[frames])
+    return fullreference.score(fullreference.decibels(ms_ssim(source.y[frames], distorted.y[frames])))
 
 
 def _entry(rung: _Rung, scores: dict[str, float]) -> Entry:

@@ -91,8 +91,15 @@ def film(rng: np.random.Generator, video: Planes, camera: Camera = COMMON) -> Pl
 def _smooth(frames: Float, step: int) -> Float:
     """The B3 spline filter (1, 4, 6, 4, 1)/16 with ``step`` px between its taps, edges repeated; ``t h w``."""
     for axis in (1, 2):
-        size = frames.shape[axis]
-        places = np.arange(size)
-        taps = [np.take(frames, np.clip(places + k * step, 0, size - 1), axis=axis) for k in (-2, -1, 1, 2)]
-        frames = (taps[0] + taps[3] + 4 * (taps[1] + taps[2]) + 6 * frames) * np.float32(1 / 16)
+        size, reach = frames.shape[axis], 2 * step
+        padded = np.pad(frames, [(reach, reach) if axis == place else (0, 0) for place in range(3)], mode="edge")
+        rest = (slice(None),) * axis
+        far, near, middle = (padded[(*rest, slice(place, place + size))] for place in (0, step, reach))
+        total = far + padded[(*rest, slice(2 * reach, None))]
+        inner = near + padded[(*rest, slice(reach + step, reach + step + size))]
+        inner *= np.float32(4)
+        total += inner
+        total += np.multiply(middle, np.float32(6), out=inner)
+        total *= np.float32(1 / 16)
+        frames = total
     return frames

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.datasets import DatasetError, _vmaf, ladder
+from pipeline.datasets import DatasetError, _full_reference, _vmaf, ladder
 from pipeline.kept import Made, kept_folder
 from pipeline.params import SettingsError
+from pipeline.synthesis import fullreference
 from pipeline.synthesis.encoding import decode
 from pipeline.synthesis.planes import Shape
 from pipeline.synthesis.sources import render
@@ -22,9 +23,9 @@ SMALL = {"crf": {"h264": [23, 45], "vp9": [60]}, "max_frames": 6, "scored_frames
 def pristine(tmp_path: Path) -> Path:
     folder = tmp_path / "raw/ladder/parks"
     folder.mkdir(parents=True)
-    source = render("ground", ("ladder", 1), Shape(128, 96, 8))
+    source = render("ground", ("ladder", 1), Shape(192, 176, 8))
     planes = [np.concatenate([plane[index].ravel() for plane in (source.y, source.u, source.v)]) for index in range(8)]
-    (folder / "park one_128x96_25fps.yuv").write_bytes(np.concatenate(planes).tobytes())
+    (folder / "park one_192x176_25fps.yuv").write_bytes(np.concatenate(planes).tobytes())
     return folder
 
 
@@ -56,15 +57,15 @@ def collect(root: Path, **options) -> list:
 def test_every_rung_is_made_scored_and_kept(tmp_path: Path, pristine: Path, encoded: list[str]) -> None:
     entries = collect(tmp_path)
     assert [entry.video_id for entry in entries] == [
-        "park one_128x96_25fps_h264_23",
-        "park one_128x96_25fps_h264_45",
-        "park one_128x96_25fps_vp9_60",
+        "park one_192x176_25fps_h264_23",
+        "park one_192x176_25fps_h264_45",
+        "park one_192x176_25fps_vp9_60",
     ]
     good, bad, _ = (entry.mos for entry in entries)
     assert 0 <= bad < good <= 100
     for entry in entries:
-        assert entry.content == "park one_128x96_25fps"
-        assert decode(tmp_path / entry.path).shape == Shape(128, 96, 6)
+        assert entry.content == "park one_192x176_25fps"
+        assert decode(tmp_path / entry.path).shape == Shape(192, 176, 6)
     assert encoded == ["h264 23 1", "h264 45 1", "vp9 60 1"]
     (tmp_path / entries[0].path).unlink()
     (tmp_path / "videos/ladder/older.mp4").write_bytes(b"x")
@@ -79,7 +80,7 @@ def test_a_new_level_or_size_makes_that_one_alone(tmp_path: Path, pristine: Path
     entries = collect(tmp_path, crf={"h264": [23, 33, 45], "vp9": [60]}, sizes=[1.0, 0.5])
     assert sorted(encoded) == ["h264 23 0.5", "h264 33 0.5", "h264 33 1", "h264 45 0.5", "vp9 60 0.5"]
     small = next(entry for entry in entries if entry.video_id.endswith("h264_23_0.5"))
-    assert decode(tmp_path / small.path).shape == Shape(64, 48, 6)
+    assert decode(tmp_path / small.path).shape == Shape(96, 88, 6)
     assert small.mos < next(entry.mos for entry in entries if entry.video_id.endswith("h264_23"))
 
 
@@ -87,6 +88,20 @@ def test_another_score_is_another_scale(tmp_path: Path, pristine: Path, encoded:
     entries = collect(tmp_path, score="psnr")
     assert all(15 < entry.mos < 50 for entry in entries)
     assert ladder.scales(ladder.Settings(score="psnr"))["ladder"].score_name == "pseudo-MOS (PSNR, dB)"
+
+
+def test_the_library_agrees_with_the_measure_of_the_embedded_data() -> None:
+    source = render("ground", ("ladder", 2), Shape(192, 176, 4)).y
+    noise = np.random.default_rng(1).normal(0, 12, source.shape)
+    distorted = np.clip(source + noise, 0, 255).astype(np.uint8)
+    assert _full_reference.ms_ssim(source, distorted) == pytest.approx(
+        fullreference.ms_ssim(source, distorted), abs=1e-3
+    )
+    assert _full_reference.psnr(source, distorted) == pytest.approx(fullreference.psnr(source, distorted), abs=1e-3)
+    assert _full_reference.psnr(source, source) == _full_reference.MAX_DB
+    assert _full_reference.ms_ssim(source, source) == pytest.approx(1.0)
+    with pytest.raises(DatasetError, match="192x100 px, and takes sides of 176 px"):
+        _full_reference.ms_ssim(source[:, :100], distorted[:, :100])
 
 
 def test_processes_change_nothing(tmp_path: Path, pristine: Path) -> None:
@@ -102,7 +117,7 @@ def test_what_cannot_be_a_source_is_told(tmp_path: Path, pristine: Path) -> None
     write_raw(pristine / "ten_96x64_10bit.yuv", num_frames=1, depth=10)
     write_video(pristine / "odd.mkv", codec="ffv1", width=97, height=65)
     (pristine / "text.mp4").write_text("hello")
-    write_raw(pristine.parent / "park one_128x96_25fps.y4m", num_frames=1)
+    write_raw(pristine.parent / "park one_192x176_25fps.y4m", num_frames=1)
     with pytest.raises(DatasetError) as refused:
         collect(tmp_path)
     for part in ("expected yuv420p with even sides", "97x65", "text.mp4", "have one name"):
