@@ -55,7 +55,7 @@ class EmbeddedError(PipelineError):
 class Settings(Section):
     """What is made; with the defaults about a minute on two processes."""
 
-    contents: Count = 200
+    contents: Count = 180
     codecs_per_content: Annotated[int, Field(ge=1, le=4)] = 1
     """Ladders of one content, each by another codec, the codecs in turn."""
     levels: Annotated[int, Field(ge=2, le=30)] = 4
