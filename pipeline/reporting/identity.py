@@ -25,6 +25,7 @@ _PACKAGES = (
     "dvc",
     "matplotlib",
 )
+_STUDENT_KEYS = ("student", "options", "target_dim", "clip_shape", "provenance")
 _CODE = ("pipeline", "stages", "cache", "params.yaml", "dvc.yaml")
 _GIT_TIMEOUT_SECONDS = 20.0
 
@@ -65,6 +66,17 @@ def teacher_fingerprint(run: Run) -> dict[str, str]:
         return {}
     fingerprints = run.targets.fingerprint
     return flattened(fingerprints.get("embedding") or next(iter(fingerprints.values())))
+
+
+def student_settings(run: Run) -> dict[str, str]:
+    """How the student was built and trained, one line per value; its teacher only where that is not the cached one."""
+    lines = flattened({key: run.student[key] for key in _STUDENT_KEYS if key in run.student})
+    cached = {f"provenance.teacher.{name}": value for name, value in teacher_fingerprint(run).items()}
+    if not cached or not cached.items() <= lines.items():
+        return lines
+    return {name: value for name, value in lines.items() if name not in cached} | {
+        "provenance.teacher": "the one with the fingerprint shown here"
+    }
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

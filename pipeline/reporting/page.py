@@ -15,7 +15,6 @@ from pipeline.reporting.run import Run, load_run
 from pipeline.reporting.svg import Marker
 
 _HERE = Path(__file__).parent
-_STUDENT_KEYS = ("student", "options", "target_dim", "clip_shape", "provenance")
 _MAX_TABLE_ROWS = 200
 _METRICS = (
     ("krcc", "KRCC", 3),
@@ -73,7 +72,7 @@ def render_page(run: Run, settings: ReportSettings, revision: str | None) -> str
         "versions": identity.versions(),
         "digests": identity.digests(run),
         "fingerprint": identity.teacher_fingerprint(run),
-        "student_settings": identity.flattened({key: run.student[key] for key in _STUDENT_KEYS if key in run.student}),
+        "student_settings": identity.student_settings(run),
     }
     return environment.get_template("page.html.j2").render(parts)
 
