@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from pipeline.errors import PipelineError, disk_refusal
+from pipeline.errors import PipelineError, told_without_traceback
 
 _GROUPS = {
     "cache": "Inspect, verify, compare and convert stores.",
@@ -27,19 +27,8 @@ _COMMANDS = {
 
 def main() -> None:
     """Entry of the console script; what a user can mend is printed without a traceback and ends with exit status 1."""
-    try:
+    with told_without_traceback(_known_errors):
         _application(sys.argv[1:])()
-    except SystemExit:
-        raise
-    except _known_errors() as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
-        refusal = disk_refusal(error)
-        if refusal is None:
-            raise
-        print(refusal, file=sys.stderr)
-        sys.exit(1)
 
 
 def _application(arguments: list[str]) -> typer.Typer:

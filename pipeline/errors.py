@@ -2,7 +2,9 @@
 
 import difflib
 import errno
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 _REFUSALS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full
@@ -20,6 +22,25 @@ def disk_refusal(error: OSError) -> str | None:
     if error.errno not in _REFUSALS:
         return None
     return f"the disk refuses: {error}; free space or correct the permissions, and run again; what is finished is kept"
+
+
+@contextmanager
+def told_without_traceback(known: Callable[[], tuple[type[Exception], ...]]) -> Iterator[None]:
+    """Prints an error that a user can mend, or a disk's refusal, and ends the process with status 1; others pass.
+
+    Args:
+        known: the errors written for users; called only when something was raised, since it may import much.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = str(error) if isinstance(error, known()) else None
+        if told is None and isinstance(error, OSError):
+            told = disk_refusal(error)
+        if told is None:
+            raise
+        print(told, file=sys.stderr)
+        sys.exit(1)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from pipeline.errors import PipelineError, disk_refusal
+from pipeline.errors import PipelineError, told_without_traceback
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """Threads that wait must not burn a core that others need; set before anything loads a numerical library."""
@@ -17,17 +17,7 @@ def run_stage(main: Callable[[], None], *mendable: type[Exception]) -> None:
         main: does the stage's work.
         mendable: errors written for users beside the pipeline's own, such as the cache's.
     """
-    known: tuple[type[Exception], ...] = (PipelineError, *mendable)
     if "transformers" in sys.modules:
         sys.modules["transformers.utils.logging"].disable_progress_bar()
-    try:
+    with told_without_traceback(lambda: (PipelineError, *mendable)):
         main()
-    except known as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
-        refusal = disk_refusal(error)
-        if refusal is None:
-            raise
-        print(refusal, file=sys.stderr)
-        sys.exit(1)

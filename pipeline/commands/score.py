@@ -26,7 +26,9 @@ def score(
     curve: Annotated[Path | None, typer.Option(help="A folder for a CSV and a PNG of quality over time.")] = None,
     per_segment: Annotated[bool, typer.Option(help="A row per segment (csv and table).")] = False,
     dataset: Annotated[str | None, typer.Option(help="On whose scale, where the student knows several.")] = None,
-    views: Annotated[int | None, typer.Option(min=1, help="Views per segment; as trained when not given.")] = None,
+    views: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Views per segment; as trained when not given.")
+    ] = None,
     segment_seconds: Annotated[float, typer.Option(min=0.0, max=1e6, help="Least length of a segment.")] = 10.0,
     window_seconds: Annotated[
         float, typer.Option(min=0.0, max=1e6, help="Least length of a point of the curve.")
