@@ -55,7 +55,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     Yields:
         An empty folder to write to, this run's alone. On success it takes the place, and the old one goes; else it is
         removed. A kill between the two leaves the old one in a hidden folder beside its place, which the next call
-        removes.
+        removes. Its files are as readable as the folder; safetensors writes them for their owner alone.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _beside(folder, "building", _open_folder) as place:
@@ -63,6 +63,9 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         fresh.mkdir()
         with refusals_unwrapped():
             yield fresh
+        for path in fresh.iterdir():
+            if path.is_file():
+                path.chmod(fresh.stat().st_mode & 0o666)
         for attempt in itertools.count():
             with suppress(FileNotFoundError):
                 folder.rename(place / f"old{attempt}")

@@ -210,3 +210,10 @@ def test_a_new_file_is_as_open_as_the_umask_says(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
+
+
+def test_whoever_may_read_the_new_folder_may_read_its_files(tmp_path: Path) -> None:
+    with replacing_folder(tmp_path / "model") as folder:
+        (folder / "secretive").write_bytes(b"x")
+        (folder / "secretive").chmod(0o600)
+    assert (tmp_path / "model/secretive").stat().st_mode & 0o777 == (tmp_path / "model").stat().st_mode & 0o666
