@@ -79,11 +79,16 @@ def strip_of(clips: Store, name: str, video_id: str) -> Strip | None:
     num_frames, height, width = clip.shape[:3]
     shown = min(_MAX_FRAMES, num_frames, max(1, _MAX_PX // (height * width)))
     places = [num_frames // 2] if shown == 1 else np.linspace(0, num_frames - 1, shown).round().astype(int).tolist()
-    pixels = _side_by_side([clip[place] for place in places])
+    return as_strip([clip[place] for place in places])
+
+
+def as_strip(frames: Sequence[NDArray[np.uint8]]) -> Strip:
+    """Frames of one size, each uint8 ``h w 3``, as a picture."""
+    pixels = _side_by_side(frames)
     buffer = io.BytesIO()
     imsave(buffer, np.ascontiguousarray(pixels), format="png", origin="upper", metadata={"Software": ""})
     uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Strip(uri, pixels.shape[1], pixels.shape[0], len(places))
+    return Strip(uri, pixels.shape[1], pixels.shape[0], len(frames))
 
 
 def _side_by_side(frames: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

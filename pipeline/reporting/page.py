@@ -10,6 +10,7 @@ from pipeline.params import ReportSettings
 from pipeline.records import replacing
 from pipeline.reporting import breakdown, curves, figures, frames, identity, summary
 from pipeline.reporting.files import Table
+from pipeline.reporting.originals import middle_frames
 from pipeline.reporting.predictions import Prediction
 from pipeline.reporting.run import Run, load_run
 from pipeline.reporting.svg import Marker
@@ -151,10 +152,15 @@ def _rounded(value: Any) -> Any:
 
 def _worst_parts(run: Run, count: int) -> dict[str, Any]:
     view_set = frames.view_set_to_show(run.clips) if run.clips is not None else None
+    worst = breakdown.worst(run.predictions, count, run.scale_length)
+    videos = [run.videos[row.video_id] for row in worst if row.video_id in run.videos]
+    originals = middle_frames(videos, run.data_root)
     rows = []
-    for row in breakdown.worst(run.predictions, count, run.scale_length):
+    for row in worst:
         strip = frames.strip_of(run.clips, view_set, row.video_id) if run.clips is not None and view_set else None
-        rows.append({"row": row, "strip": strip})
+        original = originals.get(row.video_id, "data/videos.csv is not there")
+        whole = None if isinstance(original, str) else frames.as_strip([original])
+        rows.append({"row": row, "strip": strip, "whole": whole, "why_not": original if whole is None else None})
     policy = frames.policy_of(run.clips, view_set) if run.clips is not None and view_set else None
     return {"worst": rows, "view_set": view_set, "policy": policy}
 

@@ -1,13 +1,17 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from pipeline.digests import file_digest
+from pipeline.manifest import read_videos, write_videos
 from pipeline.params import ReportSettings
 from pipeline.reporting import load_run, write_report
 from pipeline.reporting.page import render_page
+from tests.videos import write_video
 
 SETTINGS = ReportSettings(title="TeachOnce", worst=10)
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -107,7 +111,18 @@ def test_shows_every_part(full_page):
         assert words in text
     assert "Left out" not in text
     assert "left out:" not in text
-    assert [tag for tag, _ in page.elements].count("img") + text.count("No frames: rendering this video failed.") == 10
+    pictures = [attributes["alt"] for tag, attributes in page.elements if tag == "img"]
+    assert text.count("No whole frame: its file is not there.") == 10
+    assert len(pictures) + text.count("Nothing that the models saw: rendering this video failed.") == 10
+
+
+def test_the_worst_videos_are_shown_themselves(run_root, rendered):
+    write_video(run_root / "data/film.mkv", codec="ffv1", num_frames=3)
+    table = run_root / "data/videos.csv"
+    digest = file_digest(run_root / "data/film.mkv")
+    write_videos(table, [replace(video, path="film.mkv", sha256=digest) for video in read_videos(table)])
+    pictures = [attributes["alt"] for tag, attributes in Page(rendered()).elements if tag == "img"]
+    assert len([alt for alt in pictures if alt.startswith("The middle frame of content-")]) == 10
 
 
 def test_the_score_has_its_name_wherever_it_is_an_axis(full_page):
@@ -144,7 +159,7 @@ def test_what_is_missing_is_said(run_root, rendered):
         "The breakdown by level is left out",
         "no test content has two encodes of one codec",
         "The stored map is left out",
-        "Frames are left out: data/clips.zarr is not there",
+        "What the models saw is left out: data/clips.zarr is not there",
         "neither results/adapt/curves.csv nor results/distill/curves.csv",
         "Parameters and FLOPs are left out",
         "Times are left out",

@@ -1,0 +1,78 @@
+"""Whole frames of the few videos that the page shows, from their files: what a person recognises.
+
+The pixels that the models saw are in the store; these are for the eye alone. A file is decoded in a process of its
+own, since it may be hostile, and is shown only while it is the one that the manifest names.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.decoders import DecodeError, DecodeOptions, auto, is_headerless, raw_options
+from pipeline.digests import file_digest
+from pipeline.manifest import ManifestError, Video, resolve
+from pipeline.pictures import Box
+from pipeline.workers import Limits, LocalWorkers, Lost
+
+LONGEST_SIDE_PX = 480
+_LIMITS = Limits(seconds=60.0, memory_bytes=4 << 30, cpu_seconds=120.0)
+Frame = NDArray[np.uint8]
+
+
+def middle_frames(videos: Sequence[Video], data_root: Path) -> Mapping[str, Frame | str]:
+    """The middle frame of each video.
+
+    Args:
+        videos: rows of ``videos.csv``.
+        data_root: the folder that their paths are relative to.
+
+    Returns:
+        ``video_id`` → uint8 ``h w 3``, averaged down to at most ``LONGEST_SIDE_PX`` by a whole factor; or why there is
+        none.
+    """
+    found: dict[str, Frame | str] = {}
+    tasks: list[tuple[Path, str, DecodeOptions]] = []
+    asked: list[str] = []
+    for video in videos:
+        try:
+            path = resolve(data_root, video.path)
+        except ManifestError as error:
+            found[video.video_id] = str(error)
+            continue
+        if not path.is_file():
+            found[video.video_id] = "its file is not there"
+            continue
+        raw = is_headerless(video.path)
+        options = raw_options(video.width, video.height, video.fps, video.pix_fmt) if raw else DecodeOptions()
+        tasks.append((path, video.sha256, options))
+        asked.append(video.video_id)
+    for task, outcome in LocalWorkers(1, _LIMITS).map(middle_frame, tasks):
+        found[asked[task]] = outcome.reason if isinstance(outcome, Lost) else outcome
+    return found
+
+
+def middle_frame(task: tuple[Path, str, DecodeOptions]) -> Frame | str:
+    """Decodes one; what the worker process does.
+
+    Args:
+        task: the file, the SHA-256 that the manifest has of it, and how it is decoded.
+    """
+    path, sha256, options = task
+    try:
+        if file_digest(path) != sha256:
+            return "its file has changed"
+        with auto.open(path, options=options) as video:
+            _, picture = next(iter(video.frames([video.info.num_frames // 2])))
+            return _small(picture.region(Box(0, 0, picture.height, picture.width)))
+    except (DecodeError, OSError) as error:
+        return str(error)
+
+
+def _small(frame: Frame) -> Frame:
+    height, width = frame.shape[:2]
+    factor = min(-(-max(height, width) // LONGEST_SIDE_PX), height, width)
+    blocks = frame[: height // factor * factor, : width // factor * factor]
+    means = blocks.reshape(height // factor, factor, width // factor, factor, 3).mean(axis=(1, 3))
+    return means.round().astype(np.uint8)
