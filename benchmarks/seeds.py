@@ -29,8 +29,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.controls import save_first_values, shuffle_targets
 from cache import open_store
 from cache.errors import CacheError
@@ -55,6 +53,7 @@ LABEL_SIDE = {"mos", "group"}
 RESULTS = Path("results/seeds")
 CURVE = Path("results/few_labels/curve.csv")
 COLUMNS = ("fraction", "seed", "predictor", "srcc", "srcc_low", "srcc_high", "krcc", "plcc_logistic4", "rmse_logistic4")
+CURVE_COLUMNS = ("labelled_fraction", "predictor", "srcc", "over_alone", "over_alone_low", "over_alone_high", "seeds")
 Row = dict[str, Any]
 
 
@@ -99,7 +98,7 @@ def main() -> None:
     (RESULTS / "summary.md").write_text(text, encoding="utf-8")
     if len({row["fraction"] for row in rows}) > 1:
         CURVE.parent.mkdir(parents=True, exist_ok=True)
-        write_table(CURVE, ("labelled_fraction", "predictor", "srcc", "srcc_low", "srcc_high"), few_label_curve(rows))
+        write_table(CURVE, CURVE_COLUMNS, few_label_curve(rows))
     print(text)
 
 
@@ -254,15 +253,21 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None
 
 
 def few_label_curve(rows: Sequence[Row]) -> list[Row]:
-    """Mean test SRCC over seeds with its 95 % interval, per fraction and predictor."""
+    """Mean test SRCC over seeds per fraction and predictor, and what it has over the student alone, paired by seed.
+
+    The spread over seeds of a predictor's own SRCC is left out: it is that of the test contents, which all share.
+    """
     shown = ("teacher", "student", ALONE, "baseline", "hand_features")
+    srcc = {(row["fraction"], row["predictor"], row["seed"]): row["srcc"] for row in rows}
     table = []
     for fraction in sorted({row["fraction"] for row in rows}):
         for predictor in shown:
-            values = [row["srcc"] for row in rows if (row["fraction"], row["predictor"]) == (fraction, predictor)]
-            mean = paired_difference(values, np.zeros(len(values)).tolist())
-            ends = {"srcc": mean.value, "srcc_low": mean.low, "srcc_high": mean.high}
-            table.append({"labelled_fraction": fraction, "predictor": predictor, **ends})
+            seeds = sorted(seed for part, name, seed in srcc if (part, name) == (fraction, predictor))
+            values = [srcc[fraction, predictor, seed] for seed in seeds]
+            over = paired_difference(values, [srcc[fraction, ALONE, seed] for seed in seeds])
+            means = {"labelled_fraction": fraction, "predictor": predictor, "srcc": statistics.mean(values)}
+            ends = {"over_alone": over.value, "over_alone_low": over.low, "over_alone_high": over.high}
+            table.append({**means, **ends, "seeds": len(seeds)})
     return table
 
 

@@ -83,7 +83,8 @@ def few_label_curves(table: Table) -> Figure | None:
         axes.set_ylabel(" / ".join(measured))
 
     svg = draw("few-labels", f"{' and '.join(measured)} over {table.header[0]}", paint)
-    return Figure(svg, "The same study with ever fewer labels.", _swatches(legend))
+    paired = " over_alone: beyond the student without targets, paired by seed." if "over_alone" in numeric else ""
+    return Figure(svg, f"The same study with ever fewer labels.{paired}", _swatches(legend))
 
 
 def _curve_figure(

@@ -90,18 +90,27 @@ def test_one_seed_gives_every_predictor_and_a_paired_summary(
     assert seeds.finished(other) == []
 
 
-def test_the_curve_has_a_mean_and_an_interval_per_fraction() -> None:
+def test_the_curve_has_means_and_paired_differences_per_fraction() -> None:
+    gains = {"teacher": (0.1, 0.3), "student_alone": (0.0, 0.0)}
     rows = [
-        {"fraction": fraction, "seed": seed, "predictor": predictor, "srcc": srcc}
-        for fraction, seed, srcc in ((0.1, 1, 0.5), (0.1, 2, 0.7), (1.0, 1, 0.8), (1.0, 2, 0.8))
+        {
+            "fraction": fraction,
+            "seed": seed,
+            "predictor": predictor,
+            "srcc": srcc + gains.get(predictor, (0.1, 0.1))[seed],
+        }
+        for fraction, seed, srcc in ((0.1, 0, 0.5), (0.1, 1, 0.6), (1.0, 0, 0.8), (1.0, 1, 0.8))
         for predictor in ("teacher", "student", "student_alone", "baseline", "hand_features")
     ]
     curve = seeds.few_label_curve(rows)
     assert len(curve) == 10
-    assert curve[0]["srcc"] == pytest.approx(0.6)
-    # Two values 0.1 from their mean: t(0.975, 1) · 0.1 √2 / √2.
-    assert curve[0]["srcc"] - curve[0]["srcc_low"] == pytest.approx(12.706 * 0.1, rel=1e-3)
-    assert curve[-1]["srcc_high"] == pytest.approx(0.8)
+    teacher, student, alone = curve[:3]
+    assert teacher["srcc"] == pytest.approx(0.75)
+    assert (student["over_alone"], student["over_alone_low"]) == pytest.approx((0.1, 0.1))
+    assert (alone["over_alone"], alone["over_alone_high"]) == (0.0, 0.0)
+    # Two differences 0.1 from their mean: t(0.975, 1) · 0.1 √2 / √2.
+    assert teacher["over_alone_high"] == pytest.approx(0.2 + 12.706 * 0.1, rel=1e-3)
+    assert set(teacher) == set(seeds.CURVE_COLUMNS)
 
 
 def test_a_fraction_may_ask_for_more_seeds() -> None:
