@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,27 @@ def scale(tiny: bool) -> Scale:
     if not tiny:
         teacher = {frames: variant_config("1B", num_frames=frames, num_classes=400) for frames in (4, 8, 16)}
         return Scale(teacher=teacher, batches=(1, 2, 4, 8), matrix=8192, videos=64, student_clips=2048, rounds=10)
-    small = {"embed_dim": 32, "depth": 2, "num_heads": 2, "pool_num_heads": 2, "pool_dim": 16, "image_size": 28}
-    teacher = {frames: InternVideo2Config(**small, num_frames=frames, num_classes=4) for frames in (2, 4)}  # type: ignore[arg-type]
-    return Scale(teacher=teacher, batches=(1, 2), matrix=64, videos=3, student_clips=32, rounds=2)
+    return Scale(
+        teacher={frames: _tiny_config(frames) for frames in (2, 4)},
+        batches=(1, 2),
+        matrix=64,
+        videos=3,
+        student_clips=32,
+        rounds=2,
+    )
+
+
+def _tiny_config(num_frames: int) -> InternVideo2Config:
+    return InternVideo2Config(
+        embed_dim=32,
+        depth=2,
+        num_heads=2,
+        pool_num_heads=2,
+        pool_dim=16,
+        image_size=28,
+        num_frames=num_frames,
+        num_classes=4,
+    )
 
 
 class Bench:
@@ -91,7 +110,7 @@ class Bench:
         told: dict[str, Any] = {"device": self._name(), "torch": torch.__version__, "matrix_tflops": self.peak}
         parts: dict[str, Callable[[], Any]] = {
             **{
-                f"forward, {frames} frames": lambda config=config: self.forward(config)  # type: ignore[misc]
+                f"forward, {frames} frames": partial(self.forward, config)
                 for frames, config in self.size.teacher.items()
             },
             "extract": self.extract,
@@ -116,7 +135,7 @@ class Bench:
             for videos in self.size.batches:
                 pixels = self._pixels(config, videos * _VIEWS)
                 try:
-                    seconds = self.seconds(lambda pixels=pixels, model=model: self._infer(model, pixels))  # type: ignore[misc]
+                    seconds = self.seconds(partial(self._infer, model, pixels))
                 except torch.OutOfMemoryError:
                     break
                 name = f"{'compiled' if compiled else 'eager'}, {videos} videos per batch"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cache import ArraySpec, Failed, Job, Pool, Rows, Unit, build_store
 from pipeline.digests import file_digest
+from pipeline.manifest import Split
 from pipeline.params import DistillSettings, load_params
 
 EMBEDDING = ArraySpec("embedding", "float16", (768,), ("channel",), {"benchmark": 1})
@@ -136,7 +137,7 @@ def write_videos(
 
 
 def write_run(
-    root: Path, *, splits: Mapping[str, int], num_views: int = 2, clip_shape: tuple[int, int, int, int] = CLIP_SHAPE
+    root: Path, *, splits: Mapping[Split, int], num_views: int = 2, clip_shape: tuple[int, int, int, int] = CLIP_SHAPE
 ) -> Path:
     """A data set whose clips and targets are noise: tables, ``clips.zarr`` and ``targets.zarr``.
 
@@ -165,7 +166,7 @@ def write_run(
             content=unit.video_id,
             codec="h264",
             level=str(number % 8),
-            split=split,  # type: ignore[arg-type]
+            split=split,
             labelled=True,
         )
         for number, (unit, split) in enumerate(zip(given, places, strict=True))

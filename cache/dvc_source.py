@@ -152,7 +152,7 @@ def _listed(folder: Path, out: Path, md5: str) -> DvcFiles | None:
 
 
 def _settings(project: Path) -> configparser.ConfigParser:
-    settings = configparser.ConfigParser(interpolation=None, strict=False)
+    settings = configparser.ConfigParser(interpolation=None)
     for name in ("config", "config.local"):
         try:
             settings.read(project / ".dvc" / name)

@@ -259,7 +259,8 @@ def check_alignment(clips: Store, targets: Store) -> None:
     """
     keys = [list(zip(store.video_ids, (int(view) for view in store.views), strict=True)) for store in (clips, targets)]
     if keys[0] != keys[1]:
-        wrong = [row for row, pair in enumerate(zip(*keys, strict=False)) if pair[0] != pair[1]]
+        shared = range(min(len(rows) for rows in keys))
+        wrong = [row for row in shared if keys[0][row] != keys[1][row]]
         first = f"; first at row {wrong[0]}: {keys[0][wrong[0]]} against {keys[1][wrong[0]]}" if wrong else ""
         raise AlignmentError(
             f"clips have {len(keys[0])} rows and targets {len(keys[1])}, and their keys (video, view) differ{first}; "

@@ -4,6 +4,7 @@ What a teacher would cost is left out, so these ratios are the worst there can b
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from benchmarks.harness import Figure, Setting, timed
 from benchmarks.material import write_random_store
@@ -20,14 +21,10 @@ def figures(setting: Setting) -> Iterator[Figure]:
     for turn in range(setting.fewer(3)):
         folder = setting.folder / str(turn)
         path, pool = folder / "store.zarr", Pool(folder / "pool")
-
-        def build(num_videos: int, pool: Pool = pool, path=path) -> float:  # type: ignore[no-untyped-def]
-            return timed(lambda: write_random_store(path, num_videos=num_videos, pool=pool))[0]
-
-        nothing.append(build(count))
-        seconds["nothing changed"].append(build(count))
-        seconds["one video more"].append(build(count + 1))
-        seconds["adopted, the pool lost"].append(build(count + 1, Pool(folder / "empty")))
+        nothing.append(_build(path, count, pool))
+        seconds["nothing changed"].append(_build(path, count, pool))
+        seconds["one video more"].append(_build(path, count + 1, pool))
+        seconds["adopted, the pool lost"].append(_build(path, count + 1, Pool(folder / "empty")))
     for what, times in seconds.items():
         yield Figure(
             what=f"a store of {count} videos, {what}",
@@ -35,3 +32,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
             ratios=[ours / limit for ours, limit in zip(times, nothing, strict=True)],
             detail={"ours_seconds": min(times), "limit_seconds": min(nothing)},
         )
+
+
+def _build(path: Path, num_videos: int, pool: Pool) -> float:
+    return timed(lambda: write_random_store(path, num_videos=num_videos, pool=pool))[0]

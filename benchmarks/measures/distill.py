@@ -11,6 +11,7 @@ from benchmarks.material import distill_settings, write_run
 from pipeline import training
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.losses import Batch
+from pipeline.manifest import Split
 from pipeline.params import DistillSettings
 
 LIMIT = "the same loop with every clip and target a tensor in RAM: the student's own arithmetic"
@@ -40,7 +41,7 @@ class InRam(AlignedData):
 
 def figures(setting: Setting) -> Iterator[Figure]:
     """The default student and settings; the first epoch, which checks every chunk it meets, is a figure of its own."""
-    splits = {"train": setting.size(96, 4), "val": 2, "test": 2}
+    splits: dict[Split, int] = {"train": setting.size(96, 4), "val": 2, "test": 2}
     data = write_run(setting.folder, splits=splits)
     root = data.parent
     paths = DataPaths(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.harness import Figure, Setting, at_least, in_turn, workshop
+from benchmarks.harness import Figure, Goal, Setting, at_least, in_turn, workshop
 from benchmarks.material import CLIP_SHAPE, write_random_store, write_teacher
 from cache import ArraySpec, open_store
 from pipeline.extraction import Plan, extract
@@ -35,7 +35,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
             yield _figure(what, clips, teacher, views, goal, setting.fewer(3 if variant == "S14" else 5))
 
 
-def _figure(what, clips: Path, teacher: Path, views: int, goal, rounds: int) -> Figure:  # type: ignore[no-untyped-def]
+def _figure(what: str, clips: Path, teacher: Path, views: int, goal: Goal | None, rounds: int) -> Figure:
     params = load_params(_PARAMS)
     settings = params.extract.model_copy(update={"threads": 1})
     runtime: RuntimeSettings = params.runtime.model_copy(update={"workers": 1})

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.harness import Figure, Setting, at_most, in_turn
@@ -17,8 +18,8 @@ def figures(setting: Setting) -> Iterator[Figure]:
     store = write_random_store(setting.folder / "store.zarr", num_videos=setting.size(1000, 4))
     for verb, library in ((["--help"], "typer"), (["cache", "info", str(store)], "zarr")):
         turns = in_turn(
-            lambda verb=verb: _run([*teachonce(), *verb]),  # type: ignore[misc]
-            lambda library=library: _run([sys.executable, "-c", f"import {library}"]),  # type: ignore[misc]
+            partial(_run, [*teachonce(), *verb]),
+            partial(_run, [sys.executable, "-c", f"import {library}"]),
             setting.rounds,
         )
         yield Figure(

@@ -99,4 +99,7 @@ def _rows(output: Path, form: str, lines: list[str]) -> Iterator[tuple[str, dict
                 raise ResumeError(f"{output} does not begin with the columns of scores; write to another file")
             yield line, None
         else:
-            yield line, dict(zip(COLUMNS, values, strict=False))
+            if len(values) != len(COLUMNS):
+                told = f"got {len(values)} columns, expected {len(COLUMNS)}"
+                raise ResumeError(f"{output}, row {index + 1}: {told}; write to another file")
+            yield line, dict(zip(COLUMNS, values, strict=True))

@@ -108,7 +108,8 @@ class Brought:
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{count} of {name}" for name, count in lengths.items())
             self.problem(f"{path}: got {told}; expected as many of each; download it again")
-        for number, values in enumerate(zip(*columns.values(), strict=False), start=1):
+        shared = [column[: min(lengths.values())] for column in columns.values()]
+        for number, values in enumerate(zip(*shared, strict=True), start=1):
             yield f"{path.name}, entry {number}", values
 
     def add(

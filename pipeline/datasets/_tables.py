@@ -72,7 +72,9 @@ def read_rows(
         if len(line) < len(names) or (not blanks and any(line[len(names) :]))
     ]
     raise_all(problems)
-    return [Row(f"{path.name}, row {number}", dict(zip(names, line, strict=False))) for number, line in lines]
+    return [
+        Row(f"{path.name}, row {number}", dict(zip(names, line[: len(names)], strict=True))) for number, line in lines
+    ]
 
 
 def _lines(path: Path, blanks: bool) -> list[tuple[int, list[str]]]:

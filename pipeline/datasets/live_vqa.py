@@ -41,7 +41,7 @@ def _find(found: Brought, settings: Settings) -> None:
     scores = read_rows(found.table(SCORES), ["dmos"], header=["dmos"], blanks=True)
     if len(names) != len(scores):
         found.problem(f"{SEQUENCES} has {len(names)} rows, {SCORES} {len(scores)}; expected as many")
-    for name, score in zip(names, scores, strict=False):
+    for name, score in zip(names[: len(scores)], scores[: len(names)], strict=True):
         stem = Path(name["name"]).stem
         content, distortion = stem[:2], stem[2:].split("_")[0]
         kind, level = _kind(distortion)
