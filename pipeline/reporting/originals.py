@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pipeline.decoders import DecodeError, DecodeOptions, auto, is_headerless, raw_options
 from pipeline.digests import file_digest
 from pipeline.manifest import ManifestError, Video, resolve
-from pipeline.pictures import Box
+from pipeline.pictures import Picture
+from pipeline.resampling import axis, resample
 from pipeline.workers import Limits, LocalWorkers, Lost
 
 LONGEST_SIDE_PX = 480
@@ -29,8 +30,7 @@ def middle_frames(videos: Sequence[Video], data_root: Path) -> Mapping[str, Fram
         data_root: the folder that their paths are relative to.
 
     Returns:
-        ``video_id`` → uint8 ``h w 3``, averaged down to at most ``LONGEST_SIDE_PX`` by a whole factor; or why there is
-        none.
+        ``video_id`` → uint8 ``h w 3``, scaled down to at most ``LONGEST_SIDE_PX`` by `resample`; or why there is none.
     """
     found: dict[str, Frame | str] = {}
     tasks: list[tuple[Path, str, DecodeOptions]] = []
@@ -65,14 +65,16 @@ def middle_frame(task: tuple[Path, str, DecodeOptions]) -> Frame | str:
             return "its file has changed"
         with auto.open(path, options=options) as video:
             _, picture = next(iter(video.frames([video.info.num_frames // 2])))
-            return _small(picture.region(Box(0, 0, picture.height, picture.width)))
+            return _small(picture)
     except (DecodeError, OSError) as error:
         return str(error)
 
 
-def _small(frame: Frame) -> Frame:
-    height, width = frame.shape[:2]
-    factor = min(-(-max(height, width) // LONGEST_SIDE_PX), height, width)
-    blocks = frame[: height // factor * factor, : width // factor * factor]
-    means = blocks.reshape(height // factor, factor, width // factor, factor, 3).mean(axis=(1, 3))
-    return means.round().astype(np.uint8)
+def _small(picture: Picture) -> Frame:
+    share = min(1.0, LONGEST_SIDE_PX / max(picture.height, picture.width))
+    rows, columns = (
+        axis(side, small, 0, small, "bilinear", True)
+        for side in (picture.height, picture.width)
+        for small in [max(1, round(side * share))]
+    )
+    return resample(picture, [(rows, columns)])[0]

@@ -153,8 +153,7 @@ def _rounded(value: Any) -> Any:
 def _worst_parts(run: Run, count: int) -> dict[str, Any]:
     view_set = frames.view_set_to_show(run.clips) if run.clips is not None else None
     worst = breakdown.worst(run.predictions, count, run.scale_length)
-    videos = [run.videos[row.video_id] for row in worst if row.video_id in run.videos]
-    originals = middle_frames(videos, run.data_root)
+    originals = middle_frames([row.video for row in worst if row.video is not None], run.data_root)
     rows = []
     for row in worst:
         strip = frames.strip_of(run.clips, view_set, row.video_id) if run.clips is not None and view_set else None

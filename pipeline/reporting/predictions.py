@@ -24,6 +24,7 @@ class Prediction:
         codec: empty where unknown.
         level: as the publisher writes it; empty where unknown.
         dataset: empty where unknown.
+        video: its row of ``videos.csv``; None where that is absent.
         low: end of the student's 95 % interval; None where unknown.
         high: the other end.
         rate: of the file, in kbit/s; None where unknown.
@@ -38,6 +39,7 @@ class Prediction:
     codec: str = ""
     level: str = ""
     dataset: str = ""
+    video: Video | None = None
     low: float | None = None
     high: float | None = None
     rate: float | None = None
@@ -122,6 +124,7 @@ def _prediction(
         codec=label.codec if label else "",
         level=label.level if label else "",
         dataset=video.dataset if video else "",
+        video=video,
         low=detail.get("low"),
         high=detail.get("high"),
         rate=detail.get("kilobits_per_second"),

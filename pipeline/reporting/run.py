@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cache import Store, open_store
-from pipeline.manifest import ScoreScale, Video, read_scales, read_videos
+from pipeline.manifest import ScoreScale, read_scales
 from pipeline.metrics import Interval
 from pipeline.reporting.files import ReportError, Table, number_in, read_json, read_table
 from pipeline.reporting.predictions import Prediction, read_predictions
@@ -37,8 +37,7 @@ class Run:
         comparison: ``results/comparison/table.csv``, or None.
         clips: the store of pixels, or None.
         targets: the store of teacher outputs, or None.
-        videos: of ``videos.csv``, by ``video_id``; empty where that is absent.
-        data_root: what their paths are relative to.
+        data_root: what the videos' paths are relative to.
     """
 
     metrics: dict[str, Scores]
@@ -54,7 +53,6 @@ class Run:
     comparison: Table | None = None
     clips: Store | None = None
     targets: Store | None = None
-    videos: Mapping[str, Video] = field(default_factory=dict)
     data_root: Path = Path("data")
 
     @property
@@ -99,7 +97,7 @@ def load_run(root: Path) -> Run:
     weights = model / "model.safetensors"
     found = {stage: read_table(results / stage / "curves.csv") for stage in ("adapt", "distill")}
     metrics = {stage: read_json(results / stage / "metrics.json") for stage in STAGES if stage != "evaluate"}
-    scales_path, videos_path = data / "dataset.json", data / "videos.csv"
+    scales_path = data / "dataset.json"
     return Run(
         metrics=_read_metrics(results / "evaluate" / "metrics.json"),
         predictions=read_predictions(results / "evaluate" / "predictions.csv", data),
@@ -114,7 +112,6 @@ def load_run(root: Path) -> Run:
         comparison=read_table(results / "comparison" / "table.csv"),
         clips=_open(data / "clips.zarr"),
         targets=_open(data / "targets.zarr"),
-        videos={video.video_id: video for video in read_videos(videos_path)} if videos_path.exists() else {},
         data_root=data,
     )
 

@@ -92,3 +92,11 @@ def test_devices_that_are_not_there_are_refused():
         resolve_device("gpu")
     with pytest.raises(DeviceError, match="this machine has"):
         resolve_device("cuda:77")
+
+
+def test_new_tensors_are_not_filled_where_kernels_are_deterministic() -> None:
+    before = torch.utils.deterministic.fill_uninitialized_memory
+    with reproducible(seed=1, threads=1):
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory
+    assert torch.utils.deterministic.fill_uninitialized_memory == before

@@ -1,4 +1,5 @@
 import subprocess
+from dataclasses import replace
 
 from pipeline.reporting import identity, load_run
 
@@ -44,3 +45,16 @@ def test_versions_begin_with_python():
     versions = identity.versions()
     assert next(iter(versions)) == "Python"
     assert "numpy" in versions
+
+
+def test_a_students_teacher_is_told_once_unless_it_is_another(run_root):
+    run = load_run(run_root)
+    own = run.targets.fingerprint["embedding"]
+    same = replace(run, student={"student": "x", "provenance": {"teacher": own, "losses": {"mos": 1.0}}})
+    assert identity.student_settings(same) == {
+        "student": "x",
+        "provenance.losses.mos": "1.0",
+        "provenance.teacher": "the one with the fingerprint shown here",
+    }
+    other = replace(run, student={"provenance": {"teacher": {**own, "weights": "cd" * 32}}})
+    assert identity.student_settings(other)["provenance.teacher.weights"] == "cd" * 32

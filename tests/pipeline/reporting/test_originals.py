@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.digests import file_digest
 from pipeline.manifest import Video
+from pipeline.pictures import RgbPicture
 from pipeline.reporting import originals
 from tests.videos import write_raw, write_video
 
@@ -26,10 +27,10 @@ def film(tmp_path: Path) -> Video:
     )
 
 
-def test_a_large_frame_is_averaged_by_a_whole_factor(tmp_path: Path, film: Video) -> None:
+def test_a_large_frame_is_scaled_down(tmp_path: Path, film: Video) -> None:
     frame = originals.middle_frames([film], tmp_path)["film"]
     assert not isinstance(frame, str)
-    assert (frame.shape, frame.dtype) == ((181, 320, 3), np.uint8)
+    assert (frame.shape, frame.dtype) == ((272, 480, 3), np.uint8)
 
 
 def test_raw_video_takes_its_size_from_the_manifest(tmp_path: Path, film: Video) -> None:
@@ -57,6 +58,6 @@ def test_what_cannot_be_shown_is_said(tmp_path: Path, film: Video) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 2000, 3), (2000, 1, 3), (480, 480, 3), (481, 100, 3)])
 def test_a_frame_keeps_at_least_a_pixel(shape: tuple[int, int, int]) -> None:
-    small = originals._small(np.full(shape, 7, np.uint8))
+    small = originals._small(RgbPicture(np.full(shape, 7, np.uint8)))
     assert min(small.shape[:2]) >= 1
     assert small.max() == small.min() == 7

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import scipy.ndimage
 
+from pipeline.synthesis import sensor
 from pipeline.synthesis.planes import Planes, Shape
 from pipeline.synthesis.sensor import COMMON, OCTAVES, any_camera, film
 from pipeline.synthesis.sources import FAMILIES, render
@@ -45,3 +47,14 @@ def test_other_cameras_leave_contents_more_different():
 
     rng = np.random.default_rng(3)
     assert spread_of_contrast([any_camera(rng) for _ in range(8)]) > 3 * spread_of_contrast([COMMON] * 8)
+
+
+@pytest.mark.parametrize("step", [1, 2, 8])
+def test_the_wavelet_is_the_spline_filter_with_holes(step: int) -> None:
+    frames = np.random.default_rng(1).standard_normal((2, 21, 30), dtype=np.float32)
+    taps = np.zeros(4 * step + 1)
+    taps[::step] = np.array([1, 4, 6, 4, 1]) / 16
+    wanted = frames.astype(np.float64)
+    for axis in (1, 2):
+        wanted = scipy.ndimage.convolve1d(wanted, taps, axis=axis, mode="nearest")
+    np.testing.assert_allclose(sensor._smooth(frames, step), wanted, atol=1e-5)
