@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SMALLEST_PX = 176
 """Shortest side that MS-SSIM takes: five scales, and a window of 11 px on the last."""
+TOO_SMALL = f"ms_ssim takes sides of {SMALLEST_PX} px and more; use score: psnr"
 MAX_DB = 50.0
 
 
@@ -45,9 +46,7 @@ def ms_ssim(reference: Byte, distorted: Byte) -> float:
 
     height, width = reference.shape[1:]
     if min(height, width) < SMALLEST_PX:
-        raise DatasetError(
-            f"ms_ssim got frames of {width}x{height} px, and takes sides of {SMALLEST_PX} px and more; use score: psnr"
-        )
+        raise DatasetError(f"got frames of {width}x{height} px; {TOO_SMALL}")
     # Frame by frame, so that memory does not grow with their number.
     values = [
         measure(_tensor(one), _tensor(other), data_range=255.0) for one, other in zip(distorted, reference, strict=True)

@@ -22,7 +22,7 @@ from pipeline import synthesis
 from pipeline.datasets import DatasetError, Entry, Progress
 from pipeline.datasets._brought import tell
 from pipeline.datasets._files import VIDEO_SUFFIXES, files_below
-from pipeline.datasets._full_reference import made_by, ms_ssim, psnr
+from pipeline.datasets._full_reference import SMALLEST_PX, TOO_SMALL, made_by, ms_ssim, psnr
 from pipeline.datasets._tables import raise_all
 from pipeline.datasets._vmaf import find_vmaf, vmaf
 from pipeline.decoders import DecodeError, DecodeOptions, auto
@@ -167,6 +167,8 @@ def _sources(settings: Settings, data_root: Path) -> list[Path]:
                 f"{path}: got {info.pix_fmt}, {info.width}x{info.height} px, rotated by {info.rotation} degrees; "
                 "expected yuv420p with even sides, upright; convert it first"
             )
+        if settings.score == "ms_ssim" and min(info.width, info.height) < SMALLEST_PX:
+            problems.append(f"{path}: got {info.width}x{info.height} px; {TOO_SMALL}")
     raise_all(problems)
     return found
 

@@ -148,6 +148,9 @@ def test_another_model_or_a_strange_file_is_not_gone_on_with(folder, tmp_path):
     assert "made with model" in str(refused.exception)
     refused = score(folder, *arguments, "--segment-seconds", 2)
     assert "made with segment_seconds 10, not 2" in str(refused.exception)
+    header, row = (tmp_path / "o.csv").read_text().splitlines()[:2]
+    (tmp_path / "o.csv").write_text(f"{header}\n{row},more\n")
+    assert "row 2: got " in str(score(folder, *arguments).exception)
     (tmp_path / "o.csv").write_text("a,b\n1,2\n")
     assert "does not begin with the columns" in str(score(folder, *arguments).exception)
 

@@ -100,8 +100,18 @@ def test_the_library_agrees_with_the_measure_of_the_embedded_data() -> None:
     assert _full_reference.psnr(source, distorted) == pytest.approx(fullreference.psnr(source, distorted), abs=1e-3)
     assert _full_reference.psnr(source, source) == _full_reference.MAX_DB
     assert _full_reference.ms_ssim(source, source) == pytest.approx(1.0)
-    with pytest.raises(DatasetError, match="192x100 px, and takes sides of 176 px"):
+    with pytest.raises(DatasetError, match="192x100 px; ms_ssim takes sides of 176 px"):
         _full_reference.ms_ssim(source[:, :100], distorted[:, :100])
+
+
+def test_a_source_too_small_for_its_score_is_told_before_anything_is_encoded(
+    tmp_path: Path, pristine: Path, encoded: list[str]
+) -> None:
+    write_raw(pristine / "tiny_96x64_25fps.yuv", width=96, height=64, num_frames=8)
+    with pytest.raises(DatasetError, match=r"tiny_96x64_25fps\.yuv: got 96x64 px; ms_ssim takes sides of 176 px"):
+        collect(tmp_path)
+    assert encoded == []
+    assert len(collect(tmp_path, score="psnr")) == 6
 
 
 def test_processes_change_nothing(tmp_path: Path, pristine: Path) -> None:
