@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.datasets import Entry, RawFormat
-from pipeline.decoders import DecodeError, DecodeOptions, check_ends, is_headerless, raw_options
+from pipeline.decoders import DecodeError, DecodeOptions, check_ends, is_headerless, options_for
 from pipeline.digests import file_digest
 from pipeline.kept import FileIndex, file_key, kept_folder
 from pipeline.manifest import Label, ManifestError, ScoreScale, Video, resolve
@@ -225,9 +225,7 @@ def _place(entry: Entry, data_root: Path) -> tuple[Path, str | None] | str:
 
 def _options(entry: Entry) -> DecodeOptions:
     raw = entry.raw or RawFormat()
-    if not is_headerless(entry.path):
-        return DecodeOptions()
-    return raw_options(raw.width, raw.height, raw.fps, raw.pix_fmt)
+    return options_for(entry.path, raw.width, raw.height, raw.fps, raw.pix_fmt)
 
 
 def _videos(entries: Sequence[Entry], outcomes: Mapping[int, FileFacts | str]) -> tuple[list[Video], list[str]]:

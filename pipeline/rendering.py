@@ -12,7 +12,7 @@ from typing import Any
 from cache import ArraySpec, BuildReport, Failed, Job, Pool, Rows, Unit, build_store, last_committed
 from pipeline import registry
 from pipeline.clips import Clips, RenderTask, clip_fingerprint, render_video
-from pipeline.decoders import DecodeOptions, is_headerless, raw_options
+from pipeline.decoders import is_headerless, options_for
 from pipeline.manifest import ManifestError, Video, resolve
 from pipeline.params import RenderSettings, RuntimeSettings, SettingsError, ViewSet
 from pipeline.progress import track
@@ -181,9 +181,7 @@ def make_task(path: Path, video: Video, policies: Mapping[str, ViewPolicy], sett
         num_views=settings.views_per_video,
         decoder=settings.decoder,
         repeat=settings.short == "repeat",
-        options=raw_options(video.width, video.height, video.fps, video.pix_fmt)
-        if is_headerless(video.path)
-        else DecodeOptions(),
+        options=options_for(video.path, video.width, video.height, video.fps, video.pix_fmt),
     )
 
 

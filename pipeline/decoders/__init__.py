@@ -49,8 +49,13 @@ def is_headerless(path: str) -> bool:
     return path.lower().endswith(".yuv")
 
 
-def raw_options(width: int | None, height: int | None, fps: float | None, pix_fmt: str | None) -> DecodeOptions:
-    """How a headerless file is decoded of which this is known; None, or an empty text, leaves it to the file's name."""
+def options_for(
+    path: str, width: int | None, height: int | None, fps: float | None, pix_fmt: str | None
+) -> DecodeOptions:
+    """How a file is decoded of which this is known. Only a headerless one needs it; there None, or an empty text,
+    leaves it to the file's name."""
+    if not is_headerless(path):
+        return DecodeOptions()
     return DecodeOptions(raw_width=width, raw_height=height, raw_fps=fps, raw_pix_fmt=pix_fmt or None)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decoders import DecodeError, DecodeOptions, auto, is_headerless, raw_options
+from pipeline.decoders import DecodeError, DecodeOptions, auto, options_for
 from pipeline.digests import file_digest
 from pipeline.manifest import ManifestError, Video, resolve
 from pipeline.pictures import Picture
@@ -44,8 +44,7 @@ def middle_frames(videos: Sequence[Video], data_root: Path) -> Mapping[str, Fram
         if not path.is_file():
             found[video.video_id] = "its file is not there"
             continue
-        raw = is_headerless(video.path)
-        options = raw_options(video.width, video.height, video.fps, video.pix_fmt) if raw else DecodeOptions()
+        options = options_for(video.path, video.width, video.height, video.fps, video.pix_fmt)
         tasks.append((path, video.sha256, options))
         asked.append(video.video_id)
     for task, outcome in LocalWorkers(1, _LIMITS).map(middle_frame, tasks):
