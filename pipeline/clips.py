@@ -215,9 +215,7 @@ class _Cutter:
         whole = picture.whole(len(corners) * side * side)
         if whole is not None:
             return [whole[top : top + side, left : left + side] for top, left in corners]
-        inside = np.arange(side, dtype=np.intp)
-        tops, lefts = np.array(corners, np.intp).T
-        return list(picture.gather((tops[:, None] + inside)[:, :, None], (lefts[:, None] + inside)[:, None, :]))
+        return list(picture.squares(corners, side))
 
     def _resampled_patches(self, picture: Picture, seen: list[int]) -> Sequence[NDArray[np.uint8]]:
         """Every patch of these views from the resized frame, each ``h w 3``."""

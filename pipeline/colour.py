@@ -129,16 +129,23 @@ def _luma_term(y: NDArray[np.integer], depth: int, colour: Colour) -> NDArray[np
 
 
 def pixels_to_rgb(
-    y: NDArray[np.integer], u: NDArray[np.integer], v: NDArray[np.integer], *, depth: int, colour: Colour
+    y: NDArray[np.integer],
+    u: NDArray[np.integer],
+    v: NDArray[np.integer],
+    *,
+    depth: int,
+    colour: Colour,
+    samples: NDArray[np.intp] | None = None,
 ) -> NDArray[np.uint8]:
-    """Converts pixels that each have their own luma and chroma sample.
+    """Converts pixels that lie anywhere.
 
     Args:
         y: luma, any shape.
-        u: blue-difference chroma, same shape.
-        v: red-difference chroma, same shape.
+        u: blue-difference chroma, one for each pixel, or those that ``samples`` points into.
+        v: red-difference chroma, as ``u``.
         depth: bits per sample, 8 … 16.
         colour: matrix and range.
+        samples: which entry of the flattened chroma belongs to each pixel, of luma's shape, where pixels share them.
 
     Returns:
         uint8 of the same shape with a last axis of red, green, blue.
@@ -146,9 +153,10 @@ def pixels_to_rgb(
     luma = _luma_term(y, depth, colour)
     rgb = np.empty((*y.shape, 3), np.uint8)
     for channel, chroma in enumerate(_chroma_terms(u, v, depth, colour)):
-        chroma += luma
-        np.clip(chroma, 0, 255, out=chroma)
-        rgb[..., channel] = chroma
+        total = chroma if samples is None else chroma.take(samples)
+        total += luma
+        np.clip(total, 0, 255, out=total)
+        rgb[..., channel] = total
     return rgb
 
 

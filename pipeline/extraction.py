@@ -248,7 +248,6 @@ def extract(plan: Plan, targets: Path, runtime: RuntimeSettings) -> dict[str, An
 
 def _compute(plan: Plan, jobs: Sequence[Job], runtime: RuntimeSettings) -> Iterator[tuple[Job, Rows | Failed]]:
     """Computes the jobs in worker processes, or in this one where there is one worker or one GPU to feed."""
-    identity = _identity(plan)
     with track("extract: teacher forward", len(jobs)) as advance:
         on_gpu = resolve_device(plan.device).type != "cpu"
         if runtime.scheduler is None and (on_gpu or runtime.workers == 1):
@@ -260,10 +259,12 @@ def _compute(plan: Plan, jobs: Sequence[Job], runtime: RuntimeSettings) -> Itera
         groups = [tuple(jobs[first : first + size]) for first in range(0, len(jobs), size)]
         limits = Limits(seconds=_UNIT_SECONDS, threads=plan.settings.threads)
         workers = make_workers(runtime.scheduler, num_workers=runtime.workers, limits=limits)
+        identity = _identity(plan)
         tasks = [_Task(plan, identity, group) for group in groups]
         for index, results in workers.map(_extract_group, tasks):
-            told = results if not isinstance(results, Lost) else [Failed(f"teacher: {results.reason}")] * size
-            for job, result in zip(groups[index], told, strict=False):
+            group = groups[index]
+            told = [Failed(f"teacher: {results.reason}")] * len(group) if isinstance(results, Lost) else results
+            for job, result in zip(group, told, strict=True):
                 advance()
                 yield job, result
 

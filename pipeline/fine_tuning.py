@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ class Labelled:
 
     def only(self, chosen: NDArray[np.bool_]) -> "Labelled":
         """Some of the videos."""
-        names = tuple(name for name, kept in zip(self.contents, chosen, strict=False) if kept)
+        names = tuple(compress(self.contents, chosen))
         return Labelled(rows=self.rows[chosen], mos=self.mos[chosen], contents=names)
 
 

@@ -4,8 +4,9 @@ Where a large part of the frame is wanted and the decoder's own library converts
 much faster, that is used instead (``whole``); the pixels are the same either way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -55,6 +56,17 @@ class Picture(Protocol):
             uint8 of that shape with a last axis of red, green, blue.
         """
 
+    def squares(self, corners: Sequence[tuple[int, int]], side: int) -> NDArray[np.uint8]:
+        """Squares of one size.
+
+        Args:
+            corners: top and left of each, inside the frame.
+            side: of every square, in px.
+
+        Returns:
+            uint8 ``n h w 3``: red, green, blue.
+        """
+
     def whole(self, num_pixels: int) -> NDArray[np.uint8] | None:
         """The whole frame, where having it costs no more than having some of its pixels.
 
@@ -62,11 +74,12 @@ class Picture(Protocol):
             num_pixels: how many are wanted.
 
         Returns:
-            uint8 ``h w 3``; None where ``region`` and ``gather`` are cheaper.
+            uint8 ``h w 3``; None where ``region``, ``gather`` and ``squares`` are cheaper.
         """
 
 
 _WHOLE_IS_CHEAPER_BY = 16
+_Corners = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +146,16 @@ class PlanarPicture:
         at = (rows >> self.subsampling[0], columns >> self.subsampling[1])
         return pixels_to_rgb(luma, self.u[at], self.v[at], depth=self.depth, colour=self.colour)
 
+    def squares(self, corners: Sequence[tuple[int, int]], side: int) -> NDArray[np.uint8]:
+        """As ``Picture.squares``; each chroma sample is converted once for all the pixels that it serves."""
+        luma = _cut(self.y, tuple(corners), (side, side))
+        if self.u is None or self.v is None:
+            neutral = np.full(luma.shape, 1 << (self.depth - 1), luma.dtype)
+            return pixels_to_rgb(luma, neutral, neutral, depth=self.depth, colour=self.colour)
+        blocks = _blocks(tuple(corners), side, self.subsampling, self.u.shape)
+        u, v = (_cut(plane, blocks.corners, blocks.size) for plane in (self.u, self.v))
+        return pixels_to_rgb(luma, u, v, depth=self.depth, colour=self.colour, samples=blocks.samples)
+
     def whole(self, num_pixels: int) -> NDArray[np.uint8] | None:
         """As ``Picture.whole``."""
         if self.convert is None or self.height * self.width > _WHOLE_IS_CHEAPER_BY * num_pixels:
@@ -154,6 +177,46 @@ class PlanarPicture:
         luma, u, v = planes
         assert luma is not None
         return PlanarPicture(y=luma, u=u, v=v, subsampling=subsampling, depth=self.depth, colour=self.colour)
+
+
+def _cut(plane: NDArray[np.integer], corners: _Corners, size: tuple[int, int]) -> NDArray[np.integer]:
+    """Rectangles of one size, ``n h w``."""
+    height, width = size
+    cuts = np.empty((len(corners), height, width), plane.dtype)
+    for number, (top, left) in enumerate(corners):
+        cuts[number] = plane[top : top + height, left : left + width]
+    return cuts
+
+
+class _Blocks(NamedTuple):
+    """The chroma samples of squares: rectangles of one size, and which sample of them belongs to each pixel."""
+
+    corners: _Corners
+    size: tuple[int, int]
+    samples: NDArray[np.intp]
+
+
+@lru_cache(maxsize=8)
+def _blocks(corners: _Corners, side: int, subsampling: tuple[int, int], plane: tuple[int, int]) -> _Blocks:
+    """Plans ``PlanarPicture.squares``, once for all frames of a clip.
+
+    Args:
+        corners: of the squares, in luma.
+        side: of the squares, in px of luma.
+        subsampling: of the chroma.
+        plane: height and width of a chroma plane.
+    """
+    firsts, places, size = [], [], []
+    for axis, shift in enumerate(subsampling):
+        length = min(((side + (1 << shift) - 2) >> shift) + 1, plane[axis])
+        start = np.array([corner[axis] for corner in corners], np.intp)
+        first = np.minimum(start >> shift, plane[axis] - length)
+        firsts.append(first.tolist())
+        places.append(((start[:, None] + np.arange(side)) >> shift) - first[:, None])
+        size.append(length)
+    number = np.arange(len(corners))[:, None, None]
+    samples = (number * size[0] + places[0][:, :, None]) * size[1] + places[1][:, None, :]
+    return _Blocks(tuple(zip(*firsts, strict=True)), (size[0], size[1]), samples)
 
 
 @dataclass(frozen=True)
@@ -183,6 +246,10 @@ class RgbPicture:
     def gather(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.uint8]:
         """As ``Picture.gather``."""
         return self.rgb[rows, columns]
+
+    def squares(self, corners: Sequence[tuple[int, int]], side: int) -> NDArray[np.uint8]:
+        """As ``Picture.squares``."""
+        return np.stack([self.rgb[top : top + side, left : left + side] for top, left in corners])
 
     def whole(self, num_pixels: int) -> NDArray[np.uint8]:
         """As ``Picture.whole``."""

@@ -138,10 +138,15 @@ def _mix(pixels: NDArray[np.uint8], rows: Axis, columns: Axis, first: int | None
         columns: how their columns are mixed.
         first: source column at which ``pixels`` begins; None where it has the needed columns only.
     """
-    turned = rows.mix(pixels).transpose(1, 0, 2)
-    chosen = np.ascontiguousarray(turned if first is None else columns.pick(turned, first))
-    mixed = columns.mix(chosen).transpose(1, 0, 2)
-    if mixed.dtype == np.uint8:
-        return mixed
-    rounded: NDArray[np.uint8] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-    return rounded
+    turned = _turned(rows.mix(pixels))
+    mixed = columns.mix(turned if first is None else columns.pick(turned, first))
+    if mixed.dtype != np.uint8:
+        mixed = np.clip(np.rint(mixed, out=mixed), 0, 255, out=mixed).astype(np.uint8)
+    return _turned(mixed)
+
+
+def _turned(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Rows and columns exchanged, ``h w c`` to ``w h c``, one pixel copied at a time rather than one number."""
+    pixel = np.dtype((np.void, pixels.itemsize * pixels.shape[2]))
+    items = np.ascontiguousarray(pixels).view(pixel)[..., 0]
+    return np.ascontiguousarray(items.T)[..., None].view(pixels.dtype)

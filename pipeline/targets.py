@@ -82,16 +82,14 @@ def target_specs(settings: ExtractSettings, teacher: Path) -> list[ArraySpec]:
         raise TeacherError(f"extract.kinds has 'layers'; name blocks in extract.layers, 0 to {config.depth - 1}")
     if any(layer >= config.depth for layer in settings.layers):
         raise TeacherError(f"extract.layers: got {settings.layers}; this teacher's blocks are 0 to {config.depth - 1}")
-    architecture = _architecture(config)
+    architecture, weights = _architecture(config), file_digest(teacher / "model.safetensors")
     return [
         ArraySpec(
             name=kind,
             dtype=settings.dtype,
             shape=shapes[kind][0],
             dims=shapes[kind][1],
-            fingerprint=_fingerprint(
-                kind, settings, description, architecture, file_digest(teacher / "model.safetensors")
-            ),
+            fingerprint=_fingerprint(kind, settings, description, architecture, weights),
         )
         for kind in settings.kinds
     ]

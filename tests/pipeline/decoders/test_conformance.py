@@ -106,6 +106,9 @@ class TestEveryDecoder:
                 np.testing.assert_array_equal(picture.region(Box(7, 13, 30, 41)), whole[7:37, 13:54])
                 rows, columns = np.array([[0, 63, 17]]), np.array([[95, 0, 31]])
                 np.testing.assert_array_equal(picture.gather(rows, columns), whole[rows, columns])
+                corners = [(0, 0), (7, 13), (picture.height - 30, picture.width - 30)]
+                for square, (top, left) in zip(picture.squares(corners, 30), corners, strict=True):
+                    np.testing.assert_array_equal(square, whole[top : top + 30, left : left + 30])
                 converted = picture.whole(whole.size)
                 assert converted is None or np.array_equal(converted, whole)
 
