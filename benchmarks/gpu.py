@@ -127,7 +127,8 @@ class Bench:
 
     def forward(self, config: InternVideo2Config) -> dict[str, Any]:
         """Clips/s and the share of the dense peak, eager and compiled, per batch size; and of the plain forward."""
-        flops, told = count_flops(config) / 1e12, {}
+        flops = count_flops(config) / 1e12
+        told: dict[str, Any] = {}
         for compiled in (False, True):
             model, start = self._model(config), time.perf_counter()
             if compiled:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cache import ArraySpec, Failed, Job, Pool, Rows, Unit, build_store
 from pipeline.digests import file_digest
-from pipeline.manifest import Split
+from pipeline.manifest import Split, Video
 from pipeline.params import DistillSettings, load_params
 
 EMBEDDING = ArraySpec("embedding", "float16", (768,), ("channel",), {"benchmark": 1})
@@ -37,7 +37,13 @@ def compute_by(
     def compute(jobs: Sequence[Job]) -> Iterator[tuple[Job, Rows | Failed]]:
         for job in jobs:
             arrays = rows_of(job.unit)
-            yield job, Rows({name: arrays[name] for name in job.arrays}, dict(columns_of(job.unit, arrays)))
+            yield (
+                job,
+                Rows(
+                    {name: arrays[name] for name in job.arrays},
+                    {name: list(texts) for name, texts in columns_of(job.unit, arrays).items()},
+                ),
+            )
 
     return compute
 
@@ -203,11 +209,9 @@ def write_run(
     return data
 
 
-def table_row(unit: Unit, path: Path | None = None, **geometry: Any) -> Any:
+def table_row(unit: Unit, path: Path | None = None, **geometry: Any) -> Video:
     """A row of ``videos.csv``; without a path, of a video that does not exist."""
-    from pipeline.manifest import Video
-
-    told = {"width": 320, "height": 180, "fps": 30.0, "num_frames": 24, "pix_fmt": "yuv420p"} | geometry
+    told: dict[str, Any] = {"width": 320, "height": 180, "fps": 30.0, "num_frames": 24, "pix_fmt": "yuv420p"} | geometry
     name = path.name if path else f"{unit.video_id}.mp4"
     return Video(video_id=unit.video_id, path=f"videos/{name}", sha256=unit.video_digest, dataset="benchmark", **told)
 

@@ -53,6 +53,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
         for _ in range(settings.epochs):
             for part in tokens[:num_train:views].split(settings.batch_size):
                 logits = model.forward_from(part).logits
+                assert logits is not None
                 optimiser.zero_grad()
                 functional.mse_loss(logits[:, 0], torch.zeros(len(part))).backward()
                 optimiser.step()

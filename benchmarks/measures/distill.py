@@ -57,7 +57,8 @@ def figures(setting: Setting) -> Iterator[Figure]:
         }
     )
     settings = distill_settings(epochs=_EPOCHS, threads=1, patience=None)
-    ours, limit = [], []
+    ours: list[list[float]] = []
+    limit: list[list[float]] = []
     with workshop(root):
         for turn in range(setting.fewer(3)):
             sides = [(AlignedData, ours), (InRam, limit)]

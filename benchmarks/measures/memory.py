@@ -15,8 +15,16 @@ from pathlib import Path
 import psutil
 
 from benchmarks.harness import Figure, Setting, at_most, workshop
-from benchmarks.material import CLIP_SHAPE, distill_settings, write_random_store, write_run, write_teacher, write_videos
-from cache import ArraySpec
+from benchmarks.material import (
+    CLIP_SHAPE,
+    distill_settings,
+    table_row,
+    write_random_store,
+    write_run,
+    write_teacher,
+    write_videos,
+)
+from cache import ArraySpec, Unit
 
 LIMIT = "the same stage on a quarter of the videos"
 _PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -90,17 +98,12 @@ class Workers(threading.Thread):
 def _render(folder: Path, count: int) -> Callable[[], object]:
     from benchmarks.measures.render import FRAGMENTS
     from pipeline.digests import file_digest
-    from pipeline.manifest import Video
     from pipeline.params import load_params
     from pipeline.rendering import render
 
     params = load_params(_PARAMS)
     paths = write_videos(folder / "videos", count)
-    geometry = {"width": 320, "height": 180, "fps": 30.0, "num_frames": 24, "pix_fmt": "yuv420p"}
-    videos = [
-        Video(video_id=path.stem, path=f"videos/{path.name}", sha256=file_digest(path), dataset="b", **geometry)
-        for path in paths
-    ]
+    videos = [table_row(Unit(path.stem, file_digest(path), "", 1), path) for path in paths]
     return lambda: render(
         params.render,
         {"main": FRAGMENTS},
