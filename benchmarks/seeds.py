@@ -8,11 +8,13 @@ student whose targets are another video's, and one of a teacher whose trunk has 
     python -m benchmarks.seeds --seeds 1 2 3
     python -m benchmarks.seeds --seeds 1 2 3 --fractions 0.1x10 0.2 0.5 1.0    # ten seeds at 0.1
     python -m benchmarks.seeds --seeds 1 2 3 --controls
+    python -m benchmarks.seeds --seeds 1 2 3 --student internvideo2            # in folders of its name
     python -m benchmarks.seeds --seeds 1 2 3 --workers 2 --threads 1           # two runs at once on two cores
 
 It needs what ``dvc repro render`` leaves. Written: ``results/seeds/table.csv``, one row per fraction, seed and
 predictor; ``results/seeds/summary.md``; with several fractions also ``results/few_labels/curve.csv``, which the report
-draws. What was finished with the same settings and data is kept; the rest is computed.
+draws; of a student that was named, all in ``results/seeds/<student>/``. What was finished with the same settings and
+data is kept; the rest is computed.
 """
 
 import argparse
@@ -80,25 +82,28 @@ def main() -> None:
         "--fractions", nargs="+", default=["1.0"], help="0.1, or 0.1x10 for ten seeds from the first on"
     )
     parser.add_argument("--controls", action="store_true", help="shuffled targets, and a teacher with first values")
+    parser.add_argument("--student", help="a file of pipeline/students, instead of that of params.yaml")
     parser.add_argument("--workers", type=int, default=1, help="runs at once")
     parser.add_argument("--threads", type=int, help="of adapt and distill, instead of those of params.yaml")
     arguments = parser.parse_args()
-    params = with_threads(load_params(), arguments.threads)
+    params = with_student(with_threads(load_params(), arguments.threads), arguments.student)
+    folder = RESULTS / arguments.student if arguments.student else RESULTS
+    curve = folder / "curve.csv" if arguments.student else CURVE
     tasks = [task for text in arguments.fractions for task in tasks_of(text, arguments.seeds, arguments.controls)]
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    rows = finished(params)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = finished(params, folder)
     missing = [task for task in tasks if not task.done_in(rows)]
     with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(run, params, task): task for task in missing}
         for done in as_completed(running):
             print(f"== finished: {running[done]}", file=sys.stderr)
             rows = sorted([*rows, *done.result()], key=lambda row: (row["fraction"], row["seed"]))
-            write_table(RESULTS / "table.csv", COLUMNS, rows)
+            write_table(folder / "table.csv", COLUMNS, rows)
     text = summary(rows)
-    (RESULTS / "summary.md").write_text(text, encoding="utf-8")
+    (folder / "summary.md").write_text(text, encoding="utf-8")
     if len({row["fraction"] for row in rows}) > 1:
-        CURVE.parent.mkdir(parents=True, exist_ok=True)
-        write_table(CURVE, CURVE_COLUMNS, few_label_curve(rows))
+        curve.parent.mkdir(parents=True, exist_ok=True)
+        write_table(curve, CURVE_COLUMNS, few_label_curve(rows))
     print(text)
 
 
@@ -110,6 +115,18 @@ def with_threads(params: Params, threads: int | None) -> Params:
     return params.model_copy(update=changed)
 
 
+def with_student(params: Params, name: str | None) -> Params:
+    """The same settings with another student.
+
+    Raises:
+        UnknownName: there is no such student.
+    """
+    if name is None:
+        return params
+    find("students", name)
+    return params.model_copy(update={"distill": params.distill.model_copy(update={"student": name})})
+
+
 def tasks_of(fraction: str, seeds: Sequence[int], controls: bool) -> list[Task]:
     """The runs of one fraction, written ``0.1`` or ``0.1x10``."""
     share, _, count = fraction.partition("x")
@@ -117,13 +134,13 @@ def tasks_of(fraction: str, seeds: Sequence[int], controls: bool) -> list[Task]:
     return [Task(float(share), seed, kind) for seed in chosen for kind in ([False, True] if controls else [False])]
 
 
-def finished(params: Params) -> list[Row]:
-    """The rows of an earlier call with the same settings and clips; none where something differs."""
+def finished(params: Params, folder: Path) -> list[Row]:
+    """The rows in ``folder`` of an earlier call with the same settings and clips; none where something differs."""
     sections = ("prepare", "adapt", "extract", "distill", "evaluate")
     settings = {name: getattr(params, name).model_dump(mode="json") for name in sections}
     clips = {"clips": open_store(DATA_ROOT / "clips.zarr").digest(), "labels": file_digest(DATA_ROOT / "labels.csv")}
     text = json.dumps(settings | clips, indent=1, sort_keys=True)
-    path, table = RESULTS / "settings.json", RESULTS / "table.csv"
+    path, table = folder / "settings.json", folder / "table.csv"
     if path.exists() and table.exists() and path.read_text(encoding="utf-8") == text:
         with table.open(encoding="utf-8", newline="") as file:
             return [{name: _value(name, value) for name, value in row.items()} for row in csv.DictReader(file)]

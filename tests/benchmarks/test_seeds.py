@@ -8,6 +8,7 @@ from benchmarks import seeds
 from pipeline import adaptation
 from pipeline.manifest import read_labels
 from pipeline.params import Params, load_params
+from pipeline.registry import UnknownName
 from tests.pipeline.test_adaptation import CONFIG
 from tests.stores import names, write_clips, write_tables
 
@@ -80,14 +81,22 @@ def test_one_seed_gives_every_predictor_and_a_paired_summary(
     assert "2 seeds" in text
 
     seeds.RESULTS.mkdir(parents=True)
-    assert seeds.finished(params) == []
+    assert seeds.finished(params, seeds.RESULTS) == []
     seeds.write_table(seeds.RESULTS / "table.csv", seeds.COLUMNS, rows)
-    kept = seeds.finished(params)
+    kept = seeds.finished(params, seeds.RESULTS)
     assert [(row["fraction"], row["seed"], row["predictor"]) for row in kept] == [
         (row["fraction"], row["seed"], row["predictor"]) for row in rows
     ]
     other = params.model_copy(update={"distill": params.distill.model_copy(update={"epochs": 2})})
-    assert seeds.finished(other) == []
+    assert seeds.finished(other, seeds.RESULTS) == []
+
+
+def test_another_student_is_named() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert seeds.with_student(params, None) == params
+    assert seeds.with_student(params, "qmamba").distill.student == "qmamba"
+    with pytest.raises(UnknownName, match="internvideo2"):
+        seeds.with_student(params, "internvideo3")
 
 
 def test_the_curve_has_means_and_paired_differences_per_fraction() -> None:
