@@ -13,22 +13,25 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Figure, Setting, timed
+from benchmarks.harness import Figure, Setting, timed, workshop
 from benchmarks.manifest import measure as measure_manifest
-from benchmarks.material import EMBEDDING, SMALL_CLIP, write_random_store
+from benchmarks.material import EMBEDDING, SMALL_CLIP, distill_settings, write_random_store, write_run
 from benchmarks.measures.memory import high_water_bytes
 from cache import ArraySpec, Pool, open_store
 from cache.layout import Layout
+from pipeline.aligned import AlignedData, DataPaths
+from pipeline.manifest import Split
+from pipeline.training import distil
 
 LIMIT = "ten times as long for ten times as many: linear growth is a ratio of 1"
+_TRAINING_CLIP = (4, 56, 56, 3)
 _TINY_CLIP = ArraySpec("clip", "uint8", (8, 64, 64, 3), ("t", "h", "w", "c"), {"benchmark": 2})
 
 
 def figures(setting: Setting) -> Iterator[Figure]:
-    """Each part at 10^2, 10^3 and, where it is cheap, 10^4 videos; a ratio is the growth over a linear one."""
-    counts = (5, 20) if setting.small else (100, 1000, 10_000)
-    for part, most in (("manifest", 1000), ("embeddings", 10_000), ("clips", 1000), ("root", 1_000_000)):
-        sizes = [count for count in counts if count <= most]
+    """Each part at 10^2, 10^3 and 10^4 videos, two views of each; a ratio is the growth over a linear one."""
+    sizes = [20, 60] if setting.small else [100, 1000, 10_000]
+    for part in _PARTS:
         if part == "root" and not setting.small:
             sizes = [1000, 10_000, 100_000, 1_000_000]
         told = [_in_a_process(part, count, setting.folder / f"{part} {count}") for count in sizes]
@@ -84,6 +87,23 @@ def _rows(spec: ArraySpec) -> Callable[[Path, int], dict[str, float]]:
     return measure
 
 
+def _training(folder: Path, count: int) -> dict[str, float]:
+    """One epoch of the default student on tiny clips, with what a stage does before and after it."""
+    splits: dict[Split, int] = {"train": count * 6 // 10, "val": count * 15 // 100, "test": count // 4}
+    with workshop(folder):
+        data = write_run(folder, splits=splits, clip_shape=_TRAINING_CLIP)
+        paths = DataPaths(
+            videos=data / "videos.csv",
+            labels=data / "labels.csv",
+            scales=data / "dataset.json",
+            clips=data / "clips.zarr",
+            targets=data / "targets.zarr",
+        )
+        opening = timed(lambda: AlignedData(paths, "main"))[0]
+        whole = timed(lambda: distil(distill_settings(epochs=1, threads=1, warmup_epochs=0.0), paths, device="cpu"))[0]
+    return {"opening_seconds": opening, "one_epoch_seconds": whole}
+
+
 def _root(folder: Path, count: int) -> dict[str, float]:
     """The part of the root document that has an entry per video: the digest of each clip file, written and read."""
     layout = Layout((SMALL_CLIP,), ("decoder",), 4 * count, 4)
@@ -100,6 +120,7 @@ _PARTS: dict[str, Callable[[Path, int], dict[str, float]]] = {
     "manifest": _manifest,
     "embeddings": _rows(EMBEDDING),
     "clips": _rows(_TINY_CLIP),
+    "distill": _training,
     "root": _root,
 }
 
