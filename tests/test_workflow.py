@@ -1,5 +1,7 @@
 """The pipeline as people use it: a clone, ``dvc repro``, and what each kind of change runs again."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -192,3 +194,13 @@ def test_experiments_are_run_and_shown(project: Project) -> None:
     assert "slower" in shown
     project.dvc("plots", "diff", "HEAD", "workspace", "-o", "plots")
     assert (project.folder / "plots/index.html").exists()
+
+
+def test_students_are_compared_by_queued_experiments(project: Project) -> None:
+    students = ["internvideo2", "swinv2_c2f", "qmamba"]
+    project.dvc("exp", "run", "--queue", "-S", f"distill.student={','.join(students)}")
+    ran = project.dvc("exp", "run", "--run-all")
+    assert re.findall(r"Running stage '(\w+)'", ran) == ["distill", "evaluate", "report"] * len(students)
+    shown = list(csv.DictReader(io.StringIO(project.dvc("exp", "show", "--csv"))))
+    srcc = {row["distill.student"]: row["student.srcc"] for row in shown if row["student.srcc"]}
+    assert set(students) <= set(srcc)
