@@ -22,7 +22,7 @@ _PARAMS = Path(__file__).parents[2] / "params.yaml"
 def figures(setting: Setting) -> Iterator[Figure]:
     """InternVideo2-S14 at four frames, and the small default."""
     for what, variant, shape, count, views, goal in (
-        ("S14, 4 frames of 224 px", "S14", (4, 224, 224, 3), setting.size(3, 1), 2, at_least(0.95)),
+        ("S14, 4 frames of 224 px", "S14", (4, 224, 224, 3), setting.size(8, 1), 2, at_least(0.95)),
         ("the default teacher", "default", CLIP_SHAPE, setting.size(48, 2), 4, None),
     ):
         if setting.small and variant == "S14":
