@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 
 from benchmarks.harness import Figure, rounded
+from benchmarks.measures import ON_REQUEST
 
 FOLDER = Path(__file__).parent
 _BUSY = 0.5
@@ -117,5 +118,9 @@ def _machines(results: Mapping[str, Any], names: Sequence[str]) -> list[str]:
             + ", ".join(loaded)
             + "."
         )
-    seconds = sum(results[name]["seconds"] for name in names)
-    return [*lines, f"- All together {seconds / 60:.1f} minutes."]
+    minutes = {name: results[name]["seconds"] / 60 for name in names}
+    usual = sum(value for name, value in minutes.items() if name not in ON_REQUEST)
+    lines.append(f"- All together {usual:.1f} minutes.")
+    if asked := [f"{name} {value:.1f}" for name, value in minutes.items() if name in ON_REQUEST]:
+        lines.append(f"- Minutes of what runs on request only: {', '.join(asked)}.")
+    return lines

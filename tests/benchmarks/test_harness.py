@@ -60,6 +60,10 @@ def test_results_of_measures_that_were_not_run_stay(tmp_path: Path) -> None:
     assert "| verify | ours | limit | 2 | 2 … 2 | ≤ 1.5 | **missed** | rows per second 12.35 |" in page
     assert "**Taken while other programs kept processors busy** (how many, just before each): start_up (1.9)." in page
     assert "All together 1.0 minutes" in page
+    there = results.merge(path, {"growth": results.describe([figure(1.0)], seconds=120.0, others=0.0)})
+    page = results.table(there, ("verify", "start_up", "growth"))
+    assert "All together 1.0 minutes" in page
+    assert "Minutes of what runs on request only: growth 2.0." in page
 
 
 def test_every_file_is_a_measure_that_is_listed_and_says_its_limit() -> None:
