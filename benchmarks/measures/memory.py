@@ -103,7 +103,9 @@ def _render(folder: Path, count: int) -> Callable[[], object]:
 
     params = load_params(_PARAMS)
     paths = write_videos(folder / "videos", count)
-    videos = [table_row(Unit(path.stem, file_digest(path), "", 1), path) for path in paths]
+    digests = [file_digest(path) for path in paths]
+    units = [Unit(path.stem, digest, digest, 1) for path, digest in zip(paths, digests, strict=True)]
+    videos = [table_row(unit, path) for unit, path in zip(units, paths, strict=True)]
     return lambda: render(
         params.render,
         {"main": FRAGMENTS},
