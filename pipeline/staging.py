@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
         waiting = deque(thread.submit(next, source, end) for _ in range(depth))
         while (item := waiting.popleft().result()) is not end:
             waiting.append(thread.submit(next, source, end))
-            yield item  # type: ignore[misc]
+            yield cast(Item, item)
 
 
 class Stage:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import nn
@@ -38,12 +38,13 @@ class PretrainedConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Reads a ``config.json``; what transformers adds to it is left out."""
-        known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        known = {field.name for field in fields(cast(Any, cls))}
         return cls(**{name: value for name, value in values.items() if name in known})
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
-        return asdict(self)  # type: ignore[call-overload]
+        values: dict[str, Any] = asdict(cast(Any, self))
+        return values
 
 
 class PreTrainedModel(nn.Module):
@@ -106,7 +107,7 @@ class ModelOutput:
 
     def items(self) -> list[tuple[str, Any]]:
         """Name and value of each field that is not None."""
-        told = [(field.name, getattr(self, field.name)) for field in fields(self)]  # type: ignore[arg-type]
+        told = [(field.name, getattr(self, field.name)) for field in fields(cast(Any, self))]
         return [(name, value) for name, value in told if value is not None]
 
 

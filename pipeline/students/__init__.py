@@ -255,7 +255,7 @@ def take_values(network: nn.Module, weights: Mapping[str, Tensor], *, new: str |
             f"distill.initial: the trained student has another network: {shown}; give distill.options the options in "
             "its config.json, and clips of the shape it was trained on"
         )
-    network.load_state_dict(dict(weights), strict=False)
+    network.load_state_dict(own | dict(weights))
 
 
 def _trained_values(folder: Path, name: str) -> dict[str, Tensor]:
