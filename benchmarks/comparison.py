@@ -31,7 +31,6 @@ from benchmarks.seeds import without_targets
 from cache.errors import CacheError
 from pipeline.aligned import DataPaths
 from pipeline.evaluation import evaluate
-from pipeline.manifest import DATA_ROOT
 from pipeline.metrics import paired_difference
 from pipeline.params import DistillSettings, Params, load_params
 from pipeline.students import StudentModel
@@ -95,7 +94,7 @@ def train_all(params: Params, name: str, changes: dict[str, Any], seeds: Sequenc
     Returns:
         Rows with the columns ``COLUMNS``.
     """
-    ledger = Ledger(scratch / "finished.json", context_of(params, data_paths(DATA_ROOT)) | {"changes": changes})
+    ledger = Ledger(scratch / "finished.json", context_of(params, DataPaths()) | {"changes": changes})
     for seed in seeds:
         for variant in (WITH, ALONE):
             if not ledger.has(seed=seed, variant=variant):
@@ -117,7 +116,7 @@ def train_one(
     Yields:
         Rows with the columns ``COLUMNS``.
     """
-    paths = data_paths(DATA_ROOT)
+    paths = DataPaths()
     settings = settings_of(params, name, changes, seed)
     weights = settings.losses if variant == WITH else without_targets(settings.losses)
     print(f"== {name}, seed {seed}, {variant}", file=sys.stderr)
@@ -137,17 +136,6 @@ def train_one(
     yield {"student": name, "seed": seed, "variant": variant} | _agreement(metrics["student"]) | cost
     if variant == WITH:
         yield {"student": "teacher", "seed": seed, "variant": WITH} | _agreement(metrics["teacher"])
-
-
-def data_paths(root: Path) -> DataPaths:
-    """Where the pipeline leaves clips, targets and tables."""
-    return DataPaths(
-        videos=root / "videos.csv",
-        labels=root / "labels.csv",
-        scales=root / "dataset.json",
-        clips=root / "clips.zarr",
-        targets=root / "targets.zarr",
-    )
 
 
 def milliseconds_per_clip(student: StudentModel) -> float:

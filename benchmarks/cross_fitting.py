@@ -2,6 +2,7 @@
 
     python -m benchmarks.cross_fitting                     # three seeds, five folds
     python -m benchmarks.cross_fitting --seeds 1 2 --folds 3 --fraction 0.5
+    python -m benchmarks.cross_fitting --threads 1            # beside another program
 
 A seed draws the split by content, the adaptation of the teacher and the training of the students. The teacher is
 adapted with ``adapt.cross_fit_folds``; then three students differ in nothing but their teacher scores: its own,
@@ -21,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.ledger import Ledger, Row, context_of, write_table
-from benchmarks.seeds import redrawn, score, teach, without_targets
+from benchmarks.seeds import redrawn, score, teach, with_threads, without_targets
 from cache.errors import CacheError
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.metrics import paired_difference, srcc
@@ -42,8 +43,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--fraction", type=float, default=1.0, help="of the training contents that are labelled")
+    parser.add_argument("--threads", type=int, help="of adapt and distill, instead of those of params.yaml")
     arguments = parser.parse_args()
-    params = load_params()
+    params = with_threads(load_params(), arguments.threads)
     params = params.model_copy(
         update={"adapt": params.adapt.model_validate(params.adapt.model_dump() | {"cross_fit_folds": arguments.folds})}
     )

@@ -177,14 +177,8 @@ def redrawn(params: Params, *, seed: int, fraction: float) -> Iterator[DataPaths
             (folder / name).write_bytes((DATA_ROOT / name).read_bytes())
         labels = relabelled(read_labels(DATA_ROOT / "labels.csv"), params, seed=seed, fraction=fraction)
         write_labels(folder / "labels.csv", labels)
-        yield DataPaths(
-            videos=DATA_ROOT / "videos.csv",
-            labels=folder / "labels.csv",
-            scales=folder / "dataset.json",
-            clips=DATA_ROOT / "clips.zarr",
-            targets=folder / "targets.zarr",
-            held_out=folder / "held_out.csv",
-        )
+        whole = DataPaths()
+        yield replace(DataPaths.below(folder), videos=whole.videos, clips=whole.clips)
 
 
 def _students(params: Params, seed: int, paths: DataPaths) -> Iterator[Row]:

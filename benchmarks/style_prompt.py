@@ -27,7 +27,7 @@ from cache.errors import CacheError
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.datasets import embedded
 from pipeline.extraction import Plan, extract
-from pipeline.manifest import DATA_ROOT, read_labels, write_labels, write_scales, write_videos
+from pipeline.manifest import read_labels, write_labels, write_scales, write_videos
 from pipeline.metrics import bootstrap_srcc, paired_difference
 from pipeline.params import DistillSettings, Params, load_params
 from pipeline.prediction import predict_videos
@@ -116,7 +116,7 @@ def second_set(params: Params, data: Path, *, contents: int, **options: Any) -> 
     } | options
     settings = params.prepare.model_copy(update={"dataset": "embedded", "options": {"embedded": chosen}})
     tables = prepare(settings, data, workers=params.runtime.workers)
-    paths = paths_in(data)
+    paths = DataPaths.below(data)
     write_videos(paths.videos, tables.videos)
     write_labels(paths.labels, tables.labels)
     write_scales(paths.scales, tables.scales)
@@ -125,11 +125,6 @@ def second_set(params: Params, data: Path, *, contents: int, **options: Any) -> 
     plan = Plan(teacher=TEACHER, clips=paths.clips, settings=params.extract, device=params.runtime.device)
     extract(plan, paths.targets, params.runtime)
     return paths
-
-
-def paths_in(data: Path) -> DataPaths:
-    """The inputs of a run in another folder than ``data``."""
-    return DataPaths(**{name: data / path.relative_to(DATA_ROOT) for name, path in vars(DataPaths()).items()})
 
 
 def run(params: Params, trained: Path, second: DataPaths, *, seed: int, epochs: int) -> Iterator[dict[str, Any]]:

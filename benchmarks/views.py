@@ -3,6 +3,7 @@
     python -m benchmarks.views                                        # 1, 2, 4 and 8 views of the student's view set
     python -m benchmarks.views --view-sets main resize --seeds 1 2 3
     python -m benchmarks.views --views 1 4 --epochs 6 --seeds 1
+    python -m benchmarks.views --threads 1                            # beside another program
 
 It needs what ``dvc repro adapt`` leaves. The asked view sets are rendered with as many views as the most that is asked,
 and the teacher sees each view once; what the pool has is taken from it. A view set is one of ``render.view_sets``, or a
@@ -24,6 +25,7 @@ from typing import Any, get_args
 import numpy as np
 
 from benchmarks.ledger import Ledger, Row, context_of, write_table
+from benchmarks.seeds import with_threads
 from cache.errors import CacheError
 from pipeline.aligned import AlignedData, DataPaths, VideoRows
 from pipeline.errors import PipelineError, nearest
@@ -57,10 +59,11 @@ def main() -> None:
     parser.add_argument("--view-sets", nargs="+", help="names or policies; by default distill.view_set alone")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--epochs", type=int, help="of a training; by default distill.epochs")
+    parser.add_argument("--threads", type=int, help="of a training, instead of distill.threads")
     arguments = parser.parse_args()
     if min(arguments.views) < 1:
         parser.error(f"--views: got {min(arguments.views)}; expected 1 or more")
-    params = load_params()
+    params = with_threads(load_params(), arguments.threads)
     if arguments.epochs is not None:
         params = params.model_copy(update={"distill": params.distill.model_copy(update={"epochs": arguments.epochs})})
     names = arguments.view_sets or [params.distill.view_set]

@@ -5,8 +5,9 @@ computed from the very pixels of its clip; anything else is refused, since wrong
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -38,6 +39,11 @@ class DataPaths:
     clips: Path = Path("data/clips.zarr")
     targets: Path = Path("data/targets.zarr")
     held_out: Path = Path("data/held_out.csv")
+
+    @classmethod
+    def below(cls, folder: Path) -> Self:
+        """The same names in another folder than ``data``."""
+        return cls(**{field.name: folder / field.default.name for field in fields(cls)})
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,7 @@ def write_run(root: Path, count: int, make: Callable[[Path, int], int]) -> DataP
                 labelled=True,
             )
         )
-    names = {name: data / f"{name}.csv" for name in ("videos", "labels")}
-    paths = DataPaths(**names, scales=data / "dataset.json", clips=data / "clips.zarr", targets=data / "targets.zarr")
+    paths = DataPaths.below(data)
     write_videos(paths.videos, videos)
     write_labels(paths.labels, labels)
     write_scales(paths.scales, {"x": ScoreScale(score_name="MOS", low=0.0, high=100.0)})

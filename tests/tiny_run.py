@@ -109,13 +109,7 @@ def write_tiny_run(
     data = root / "data"
     videos, labels = make_videos()
     labels = [replace(label, labelled=label.content not in unlabelled) for label in labels]
-    paths = DataPaths(
-        videos=data / "videos.csv",
-        labels=data / "labels.csv",
-        scales=data / "dataset.json",
-        clips=data / "clips.zarr",
-        targets=data / "targets.zarr",
-    )
+    paths = DataPaths.below(data)
     write_videos(paths.videos, videos)
     write_labels(paths.labels, labels)
     write_scales(paths.scales, {"embedded": ScoreScale(score_name="pseudo-MOS", low=0.0, high=100.0)})

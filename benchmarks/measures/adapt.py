@@ -22,7 +22,7 @@ _PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 def figures(setting: Setting) -> Iterator[Figure]:
     """The default teacher, its last block, six epochs, four views per video."""
-    splits: dict[Split, int] = {"train": setting.size(96, 4), "val": setting.size(16, 2), "test": 1}
+    splits: dict[Split, int] = {"train": setting.size(64, 4), "val": setting.size(12, 2), "test": 1}
     views = 4
     data = write_run(setting.folder, splits=splits, num_views=views)
     settings = load_params(_PARAMS).adapt.model_copy(update={"threads": 1, "checkpoint": None, "epochs": 6})

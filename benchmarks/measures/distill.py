@@ -44,18 +44,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
     splits: dict[Split, int] = {"train": setting.size(96, 4), "val": 2, "test": 2}
     data = write_run(setting.folder, splits=splits)
     root = data.parent
-    paths = DataPaths(
-        **{
-            name: data / file
-            for name, file in (
-                ("videos", "videos.csv"),
-                ("labels", "labels.csv"),
-                ("scales", "dataset.json"),
-                ("clips", "clips.zarr"),
-                ("targets", "targets.zarr"),
-            )
-        }
-    )
+    paths = DataPaths.below(data)
     settings = distill_settings(epochs=_EPOCHS, threads=1, patience=None)
     ours: list[list[float]] = []
     limit: list[list[float]] = []

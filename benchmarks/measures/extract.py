@@ -23,7 +23,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
     """InternVideo2-S14 at four frames, and the small default."""
     for what, variant, shape, count, views, goal in (
         ("S14, 4 frames of 224 px", "S14", (4, 224, 224, 3), setting.size(8, 1), 2, at_least(0.95)),
-        ("the default teacher", "default", CLIP_SHAPE, setting.size(48, 2), 4, None),
+        ("the default teacher", "default", CLIP_SHAPE, setting.size(32, 2), 4, None),
     ):
         if setting.small and variant == "S14":
             continue
@@ -32,7 +32,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
         clips = write_random_store(folder / "clips.zarr", num_videos=count, num_views=views, specs=[spec])
         teacher = write_teacher(folder / "teacher", variant, num_frames=shape[0])
         with workshop(folder):
-            yield _figure(what, clips, teacher, views, goal, setting.fewer(3 if variant == "S14" else 5))
+            yield _figure(what, clips, teacher, views, goal, setting.fewer(3))
 
 
 def _figure(what: str, clips: Path, teacher: Path, views: int, goal: Goal | None, rounds: int) -> Figure:

@@ -15,14 +15,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.comparison import data_paths
 from benchmarks.harness import Figure, Setting, timed, workshop
 from benchmarks.manifest import measure as measure_manifest
 from benchmarks.material import EMBEDDING, SMALL_CLIP, distill_settings, write_random_store, write_run
 from benchmarks.measures.memory import high_water_bytes
 from cache import ArraySpec, Pool, open_store
 from cache.layout import Layout
-from pipeline.aligned import AlignedData
+from pipeline.aligned import AlignedData, DataPaths
 from pipeline.manifest import Split
 from pipeline.training import distil
 
@@ -99,7 +98,7 @@ def _training(folder: Path, count: int) -> dict[str, float]:
     with workshop(folder):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as maker:
             data = maker.submit(write_run, folder, splits=splits, clip_shape=_TRAINING_CLIP).result()
-        paths = data_paths(data)
+        paths = DataPaths.below(data)
         opening = timed(lambda: AlignedData(paths, "main"))[0]
         whole = timed(lambda: distil(distill_settings(epochs=1, threads=1, warmup_epochs=0.0), paths, device="cpu"))[0]
     return {"opening_seconds": opening, "one_epoch_seconds": whole}

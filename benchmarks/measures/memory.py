@@ -134,9 +134,7 @@ def _distill(folder: Path, count: int) -> Callable[[], object]:
 
     data = write_run(folder, splits={"train": count, "val": 4, "test": 2})
     settings = distill_settings(epochs=1, threads=1)
-    files = {"labels": "labels.csv", "scales": "dataset.json", "clips": "clips.zarr", "targets": "targets.zarr"}
-    paths = DataPaths(videos=data / "videos.csv", **{name: data / file for name, file in files.items()})
-    return lambda: distil(settings, paths, device="cpu")
+    return lambda: distil(settings, DataPaths.below(data), device="cpu")
 
 
 def _main(stage: str, count: int, folder: Path) -> None:

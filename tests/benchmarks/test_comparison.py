@@ -66,8 +66,7 @@ def test_a_pair_is_trained_on_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_pat
     tiny = {"internvideo2": {"embed_dim": 32, "depth": 1, "num_heads": 2, "pool_num_heads": 2}}
     params = params.model_copy(update={"distill": params.distill.model_copy(update=short | {"options": tiny})})
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(comparison, "data_paths", lambda root: paths)
-    monkeypatch.setattr(comparison, "DATA_ROOT", tmp_path / "run")
+    monkeypatch.setattr(comparison, "DataPaths", lambda: paths)
     trained = comparison.distil
 
     def stops(settings: DistillSettings, *arguments: Any, **more: Any) -> TrainingResult:

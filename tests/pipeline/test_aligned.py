@@ -1,13 +1,14 @@
 """Rows of clips, targets and labels stand side by side, or the run is refused."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cache import ArraySpec, Unit, build_store, open_store
 from pipeline import aligned
-from pipeline.aligned import AlignedData, AlignmentError, distortion_groups
+from pipeline.aligned import AlignedData, AlignmentError, DataPaths, distortion_groups
 from pipeline.manifest import read_labels, read_videos, write_labels, write_videos
 from tests.tiny_run import CLIP_SHAPE, NUM_VIEWS, compute_by, make_videos, write_tiny_run
 
@@ -22,6 +23,12 @@ def test_a_batch_holds_what_each_store_has_for_its_rows(tiny_data):
     assert batch.labelled.all()
     assert batch.mos.tolist() == pytest.approx([entry.label.mos / 100] * NUM_VIEWS)
     assert set(batch.targets) == {"embedding_normed"}
+
+
+def test_another_folder_has_the_same_names(tmp_path):
+    there = DataPaths.below(tmp_path)
+    assert there.labels == tmp_path / "labels.csv"
+    assert DataPaths.below(Path("data")) == DataPaths()
 
 
 def test_unlabelled_videos_stay_but_their_score_does_not(tiny_data):
