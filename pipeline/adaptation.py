@@ -13,6 +13,7 @@ change quality themselves.
 
 import csv
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,7 @@ from pipeline.models.internvideo2.loading import flatten_checkpoint
 from pipeline.models.internvideo2.reading import read_checkpoint
 from pipeline.models.preprocessing import Preprocessing
 from pipeline.models.stem import init_dct
-from pipeline.optimisation import (
-    reproducible,
-    resolve_device,
-)
+from pipeline.optimisation import best_epoch, reproducible, resolve_device
 from pipeline.params import AdaptSettings
 from pipeline.records import replacing, replacing_folder
 
@@ -100,12 +98,12 @@ def adapt(
         rows = _held_out_rows(store, settings.view_set, train, logits, teacher) if folds else []
         write_held_out(held_out, rows)
     _write_curves(curves, history)
-    best = max(history, key=lambda epoch: epoch["val_srcc"], default=None)
+    best = history[best_epoch(history) - 1] if history else None
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epochs": settings.epochs,
         "best_epoch": int(best["epoch"]) if best else 0,
-        "val_srcc": best["val_srcc"] if best else None,
+        "val_srcc": best["val_srcc"] if best and math.isfinite(best["val_srcc"]) else None,
     }
 
 

@@ -4,6 +4,8 @@ A row is one view of one video. The two stores must hold the same rows in the sa
 computed from the very pixels of its clip; anything else is refused, since wrong pairs train a student without a word.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -196,8 +198,17 @@ class AlignedData:
         )
 
     def digests(self) -> dict[str, str]:
-        """The content digests of the two stores, for the student's record."""
-        return {"clips": self.clips.digest(), "targets": self.targets.digest()}
+        """Digests of what a training reads: the two stores, and the labels of training and validation."""
+        return {"clips": self.clips.digest(), "targets": self.targets.digest(), "labels": self._labels_digest()}
+
+    def _labels_digest(self) -> str:
+        """SHA-256 of all that is used of the labels; nothing of the test split's."""
+        used = [
+            (entry.video.video_id, entry.label.split, entry.unit_mos, entry.group, vars(entry.scale))
+            for entry in self.videos
+            if entry.label.split != "test"
+        ]
+        return hashlib.sha256(json.dumps(used).encode()).hexdigest()
 
     def _teacher_score(self) -> np.ndarray:
         """The teacher's logit, brought to the unit scale by the least-squares line on labelled training rows."""

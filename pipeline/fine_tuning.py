@@ -23,7 +23,13 @@ from pipeline.metrics import srcc
 from pipeline.models.internvideo2 import InternVideo2
 from pipeline.models.internvideo2.loading import LoadReport
 from pipeline.models.preprocessing import Preprocessing, normalise
-from pipeline.optimisation import cosine_with_warmup, depths_by_name, parameter_groups, set_learning_rate
+from pipeline.optimisation import (
+    best_epoch,
+    cosine_with_warmup,
+    depths_by_name,
+    parameter_groups,
+    set_learning_rate,
+)
 from pipeline.params import AdaptSettings
 from pipeline.progress import track
 
@@ -145,9 +151,9 @@ class FineTuning:
         def note(epoch: int, loss: float) -> str:
             nonlocal best_state
             val_loss, val_srcc = self._validate(val, val_input)
-            if not history or val_srcc > max(entry["val_srcc"] for entry in history):
-                best_state = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
             history.append({"epoch": epoch, "train_loss": loss, "val_loss": val_loss, "val_srcc": val_srcc})
+            if best_epoch(history) == len(history):
+                best_state = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
             return f"loss {loss:.4f}, val SRCC {val_srcc:.3f}"
 
         order = np.random.Generator(np.random.Philox(self._settings.seed))

@@ -6,7 +6,7 @@ clips, rescales or drops a value.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -258,15 +258,18 @@ def _fit_logistic4(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
     return mapped if np.isfinite(mapped).all() else None
 
 
-def _resamples(contents: Sequence[str], num_rows: int, num_resamples: int, seed: int) -> list[np.ndarray]:
+def _resamples(contents: Sequence[str], num_rows: int, num_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """One draw of contents after the other, as the rows of all of them: never all draws in RAM at once."""
     if len(contents) != num_rows:
         raise MetricError(f"got {len(contents)} contents for {num_rows} rows; expected one per row")
     names, groups = np.unique(np.asarray(contents, dtype=str), return_inverse=True)
     rows_of = [np.flatnonzero(groups == index) for index in range(len(names))]
     generator = np.random.default_rng(seed)
     draws = generator.integers(len(names), size=(num_resamples, len(names)))
-    resamples = [np.concatenate([rows_of[index] for index in draw]) for draw in draws]
-    return [rows for rows in resamples if len(rows) >= 2]
+    for draw in draws:
+        rows = np.concatenate([rows_of[index] for index in draw])
+        if len(rows) >= 2:
+            yield rows
 
 
 def _percentiles(draws: Sequence[float]) -> tuple[float, float]:

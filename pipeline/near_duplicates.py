@@ -17,7 +17,7 @@ NEAR = 0.05
 nearest two contents are at 0.27, and the nearest two encodes of one content at 0.20."""
 _KINDS = ("embedding", "embedding_normed")
 _SHOWN = 20
-_ROWS_AT_ONCE = 1024
+_ROWS_AT_ONCE, _DISTANCES_AT_ONCE = 1024, 1 << 25
 
 
 def near_duplicates(targets: Path, labels: Path) -> list[str]:
@@ -64,8 +64,9 @@ def _near(embeddings: NDArray[np.float64], splits: NDArray[np.str_]) -> list[tup
         return []
     squares = (units**2).mean(axis=1)
     pairs = []
-    for start in range(0, len(units), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
+    step = max(1, min(_ROWS_AT_ONCE, _DISTANCES_AT_ONCE // len(units)))
+    for start in range(0, len(units), step):
+        part = slice(start, start + step)
         products = units[part] @ units.T / units.shape[1]
         distances = np.sqrt(np.maximum(squares[part, None] + squares - 2 * products, 0.0))
         near = (distances < NEAR) & (splits[part, None] < splits[None])

@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,14 +13,18 @@ from torch.utils import deterministic as torch_deterministic
 
 from pipeline.errors import PipelineError
 
-_BLOCK = re.compile(r"(?:^|\.)(?:blocks|layers|stages)\.(\d+)\.")
-_STEM = re.compile(r"(?:^|\.)(?:patch_embed|embeddings|stem|cls_token|pos_embed\w*)(?:\.|$)")
+_BLOCK = re.compile(r"(?:^|\.)(?:blocks|layers?|stages|merge|halvings)\.(\d+)\.")
+_STEM = re.compile(r"(?:^|\.)(?:patch_embed|embed|embedder|embeddings|stem|conv_stem|cls_token|pos_embed\w*)(?:\.|$)")
 _NEVER_DECAYED = re.compile(r"(?:cls_token|pos_embed\w*|prompts?)$")
 _SETTING: Any = torch_deterministic  # its attribute is made at run time, unknown to type checkers
 
 
 class DeviceError(PipelineError):
     """``runtime.device`` names a device that this machine does not have."""
+
+
+class LayerDecayError(PipelineError):
+    """A model whose parameters' names do not tell how deep they lie."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -50,6 +54,7 @@ def be_deterministic(*, warn_only: bool = False) -> None:
     """
     torch.use_deterministic_algorithms(True, warn_only=warn_only)
     _SETTING.fill_uninitialized_memory = False
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 @contextmanager
@@ -66,7 +71,6 @@ def reproducible(*, seed: int, threads: int) -> Iterator[None]:
     filled = _SETTING.fill_uninitialized_memory
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     be_deterministic(warn_only=torch.cuda.is_available())
     torch.manual_seed(seed)
@@ -99,12 +103,20 @@ def parameter_groups(
 
     Returns:
         Groups for an optimiser in a fixed order; each keeps its own rate as ``base_lr`` for `set_learning_rate`.
+
+    Raises:
+        LayerDecayError: rates are to fall with depth, and no parameter lies below the top.
     """
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decays = parameter.ndim > 1 and not _NEVER_DECAYED.search(name)
             groups.setdefault((depth_of(name), decays), []).append(parameter)
+    if layer_decay < 1.0 and all(depth == 0 for depth, _ in groups):
+        raise LayerDecayError(
+            f"layer_decay: got {layer_decay}, and no name of this model's parameters tells a block; expected blocks.0, "
+            "layers.0, layer.0 or stages.0 in some; set layer_decay to 1.0"
+        )
     return [
         {
             "params": members,
@@ -119,8 +131,8 @@ def parameter_groups(
 def depths_by_name(model: nn.Module) -> Callable[[str], int]:
     """How far below the top a parameter lies, told by its name alone.
 
-    Block i of ``blocks``, ``layers`` or ``stages`` lies as deep as the blocks after it are many, plus one; patch and
-    position embeddings lie below all blocks; everything else is the top.
+    Block i of ``blocks``, ``layers``, ``layer`` or ``stages``, and what leads on from it, lies as deep as the blocks
+    after it are many, plus one; patch and position embeddings lie below all blocks; everything else is the top.
     """
     found = [int(match.group(1)) for name, _ in model.named_parameters() if (match := _BLOCK.search(name))]
     num_blocks = max(found, default=-1) + 1
@@ -131,6 +143,18 @@ def depths_by_name(model: nn.Module) -> Callable[[str], int]:
         return num_blocks + 1 if _STEM.search(name) else 0
 
     return depth_of
+
+
+def best_epoch(history: Sequence[Mapping[str, float]]) -> int:
+    """The epoch (from 1) with the highest ``val_srcc``, or the lowest ``val_loss`` where no SRCC is defined.
+
+    Args:
+        history: one mapping per epoch, at least one.
+    """
+    keys = [row["val_srcc"] if math.isfinite(row["val_srcc"]) else -math.inf for row in history]
+    if max(keys) == -math.inf:
+        keys = [-row["val_loss"] for row in history]
+    return keys.index(max(keys)) + 1
 
 
 def cosine_with_warmup(step: int, *, total: int, warmup: int) -> float:

@@ -61,10 +61,11 @@ class ProjectedStudent(nn.Module):
         score = output.score.float()
         return StudentOutput(
             score=score if self.set_scales is None or dataset is None else self.set_scales(score, dataset),
-            embedding=self._project("embedding", output.embedding).float(),
+            embedding=output.embedding.float(),
             layers=None if output.layers is None else self._project("layers", output.layers).float(),
             tokens=None if output.tokens is None else self._project("tokens", output.tokens).float(),
             seen=output.seen,
+            projected=self._project("embedding", output.embedding).float() if "embedding" in self.projectors else None,
         )
 
     def _project(self, name: str, vectors: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from pipeline.losses import Batch, WeightedLosses, weighted_losses
 from pipeline.metrics import Interval
 from pipeline.optimisation import (
     WeightAverage,
+    best_epoch,
     cosine_with_warmup,
     depths_by_name,
     parameter_groups,
@@ -208,11 +209,8 @@ class _Run:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch (from 1) with the highest validation SRCC, or the lowest loss where SRCC is undefined."""
-        keys = [(row["val_srcc"] if np.isfinite(row["val_srcc"]) else -2.0) for row in self.curves]
-        if max(keys) == -2.0:
-            keys = [-row["val_loss"] for row in self.curves]
-        return int(np.argmax(keys)) + 1
+        """See `optimisation.best_epoch`."""
+        return best_epoch(self.curves)
 
     def metrics(self) -> dict[str, Any]:
         """Scalars of the run; the same whenever it is run again."""

@@ -13,4 +13,4 @@ NEEDS = ("embedding_normed",)
 
 def loss(prediction: StudentOutput, batch: Batch) -> Tensor:
     """Scalar; see the module's formula."""
-    return (2.0 - 2.0 * cosine_similarity(prediction.embedding, batch.targets["embedding_normed"], dim=-1)).mean()
+    return (2.0 - 2.0 * cosine_similarity(prediction.compared, batch.targets["embedding_normed"], dim=-1)).mean()

@@ -19,4 +19,4 @@ def loss(prediction: StudentOutput, batch: Batch) -> Tensor:
     """Scalar; see the module's formula."""
     target = batch.targets["embedding_normed"]
     width = target.shape[-1:]
-    return smooth_l1_loss(layer_norm(prediction.embedding, width), layer_norm(target, width), beta=BETA)
+    return smooth_l1_loss(layer_norm(prediction.compared, width), layer_norm(target, width), beta=BETA)

@@ -2,9 +2,8 @@
 
 The coarse term pulls a group together and so weakens what separates its members; this one keeps their order.
 
-Ref: arXiv 2401.08522 describes a local term within one bitrate and does not give its formula; the same group's
-    ranking loss
-(``ranking``), restricted to pairs of one group, is our choice.
+Ref: arXiv 2401.08522 describes a local term within one bitrate and does not give its formula; the same authors'
+ranking loss (``ranking``), restricted to pairs of one group, is our choice.
 """
 
 from torch import Tensor

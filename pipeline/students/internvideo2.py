@@ -22,6 +22,7 @@ from pipeline.models.stem import init_dct
 from pipeline.params import Count, Section
 
 SMALL: dict[str, Any] = {"embed_dim": 96, "depth": 4, "num_heads": 4, "mlp_ratio": 4.0}
+_OFFICIAL_POOL_HEADS, _SMALL_POOL_HEADS = 16, 8
 PATCHES = (14, 16, 8)
 """Sides of a token in px, the best first."""
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -37,13 +38,15 @@ class Settings(Section):
     """Blocks; null takes the variant's."""
     num_heads: Count | None = None
     """Attention heads; null takes the variant's."""
-    pool_num_heads: Count = 8
-    """Heads of the attention pooling; the official models have 16."""
+    pool_num_heads: Count | None = None
+    """Heads of the attention pooling. Null takes 16, as officially, with ``checkpoint`` or an official variant, else 8.
+    No shape depends on it, so a file cannot tell."""
     patch_size: Count | None = None
     """Side of a token in px. Null takes 14, the official one, where it divides the view's fragments, else 16, 8 or
     what does; 14 with ``checkpoint``."""
     tubelet_size: Count | None = None
-    """Frames that one token covers; the official models have 1. Null takes 2, or 1 where the frames are odd."""
+    """Frames that one token covers. Null takes 1, as officially, with ``checkpoint``; else 2, or 1 where the frames are
+    odd."""
     layerscale_init: Annotated[float, Field(ge=0.0)] = 0.5
     """Initial LayerScale; 0 means none. The official models have 1e-5."""
     token_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
@@ -115,10 +118,12 @@ def resolve(settings: Settings, *, clip_shape: tuple[int, int, int, int], grid: 
     """Settles the sides of a token by what divides the clips."""
     official = settings.checkpoint is not None
     patch = PATCHES[0] if official else patch_side(clip_shape[1] // grid, PATCHES)
+    heads = _OFFICIAL_POOL_HEADS if official or settings.variant != "small" else _SMALL_POOL_HEADS
     return settings.model_copy(
         update={
             "patch_size": settings.patch_size or patch,
-            "tubelet_size": settings.tubelet_size or _tubelet(clip_shape[0]),
+            "tubelet_size": settings.tubelet_size or (1 if official else _tubelet(clip_shape[0])),
+            "pool_num_heads": settings.pool_num_heads or heads,
         }
     )
 
@@ -185,7 +190,7 @@ def _config(settings: Settings, target_dim: int, clip_shape: tuple[int, int, int
         tubelet_size=settings.tubelet_size or _tubelet(num_frames),
         layerscale_init=settings.layerscale_init,
         pool_dim=target_dim,
-        pool_num_heads=settings.pool_num_heads,
+        pool_num_heads=settings.pool_num_heads or _SMALL_POOL_HEADS,
         num_classes=1,
         drop_path_rate=settings.drop_path_rate,
         head_dropout=settings.head_dropout,

@@ -6,7 +6,9 @@ from torch import nn
 
 from pipeline.optimisation import (
     DeviceError,
+    LayerDecayError,
     WeightAverage,
+    best_epoch,
     cosine_with_warmup,
     depths_by_name,
     parameter_groups,
@@ -29,6 +31,32 @@ def test_depth_counts_from_the_top():
     depth_of = depths_by_name(Model())
     names = ("head.weight", "blocks.1.weight", "blocks.0.bias", "patch_embed.weight", "pos_embed")
     assert [depth_of(name) for name in names] == [0, 1, 2, 3, 3]
+
+
+@pytest.mark.parametrize("names", [("embeddings.a", "encoder.layer.0.a", "encoder.layer.1.a", "norm.a")])
+def test_depth_is_told_by_the_names_that_transformers_gives(names):
+    class Named(nn.Module):
+        def named_parameters(self, *args, **kwargs):
+            return [(name, nn.Parameter(torch.zeros(1))) for name in names]
+
+    depth_of = depths_by_name(Named())
+    assert [depth_of(name) for name in names] == [3, 2, 1, 0]
+
+
+def test_rates_that_cannot_fall_with_depth_are_refused():
+    model = nn.Linear(3, 3)
+    settings = {"learning_rate": 1.0, "weight_decay": 0.0, "depth_of": depths_by_name(model)}
+    assert len(parameter_groups(model, layer_decay=1.0, **settings)) == 2
+    with pytest.raises(LayerDecayError, match="layer_decay: got 0.5, and no name"):
+        parameter_groups(model, layer_decay=0.5, **settings)
+
+
+def test_an_undefined_correlation_is_never_the_best():
+    nan = float("nan")
+    rows = [(nan, 0.3), (0.1, 0.2), (0.2, 0.5), (nan, 0.1)]
+    history = [{"val_srcc": found, "val_loss": loss} for found, loss in rows]
+    assert best_epoch(history) == 3
+    assert best_epoch([history[0], history[3], history[0]]) == 2
 
 
 def test_every_trainable_parameter_is_in_one_group_with_its_own_rate():

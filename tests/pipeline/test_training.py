@@ -74,6 +74,12 @@ def test_another_run_is_never_resumed(tiny_paths, tmp_path, monkeypatch, capsys)
             run(tiny_paths, tmp_path, epochs=1)
     run(tiny_paths, tmp_path, epochs=1, learning_rate=0.002)
     assert "going on" not in capsys.readouterr().err
+    resplit = {"train0": "val", "val0": "train"}
+    labels = [replace(row, split=resplit.get(row.content, row.split)) for row in read_labels(tiny_paths.labels)]
+    assert labels != read_labels(tiny_paths.labels)
+    write_labels(tmp_path / "labels.csv", labels)
+    run(replace(tiny_paths, labels=tmp_path / "labels.csv"), tmp_path, epochs=1)
+    assert "going on" not in capsys.readouterr().err
 
 
 def test_best_epoch_is_the_one_that_validated_best(trained):
@@ -121,7 +127,8 @@ def test_learns_from_teacher_scores_without_any_opinion_on_most_videos(tmp_path)
 
 def test_records_what_it_was_made_from_and_what_its_scores_mean(trained, tiny_paths):
     config, data = trained.student.config, AlignedData(tiny_paths, "main")
-    assert config.provenance["digests"] == {"clips": data.clips.digest(), "targets": data.targets.digest()}
+    stores = {"clips": data.clips.digest(), "targets": data.targets.digest()}
+    assert config.provenance["digests"] == data.digests() == stores | {"labels": data.digests()["labels"]}
     assert config.view == {"policy": "fragments"}
     calibration = trained.student.calibration()
     assert (calibration.dataset, calibration.scale_low, calibration.scale_high) == ("embedded", 0.0, 100.0)
@@ -144,7 +151,8 @@ def test_projectors_are_made_where_widths_differ():
     assert set(with_projectors(student, ["embedding_normed"], shapes).projectors) == set()
     wider = with_projectors(student, ["embedding_normed", "layers"], {"embedding_normed": (48,), "layers": (2, 24)})
     output = wider(torch.zeros(1, 4, 28, 28, 3, dtype=torch.uint8))
-    assert output.embedding.shape == (1, 48)
+    assert output.compared.shape == (1, 48)
+    assert torch.equal(output.embedding, student(torch.zeros(1, 4, 28, 28, 3, dtype=torch.uint8)).embedding)
     assert output.layers.shape == (1, 2, 24)
     assert set(with_projectors(student, ["tokens"], {"tokens": (2, 1, 1, 24)}).projectors) == {"tokens"}
     with pytest.raises(ProjectionError, match="3 cached blocks to match; the student 'internvideo2' has 2"):

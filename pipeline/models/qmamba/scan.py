@@ -168,6 +168,6 @@ def cuda_kernel() -> SequenceScan | None:
     """The scan of the package mamba_ssm, or None where it is not installed."""
     try:
         kernel: SequenceScan = import_module("mamba_ssm.ops.triton.ssd_combined").mamba_chunk_scan_combined
-    except ImportError:
+    except ModuleNotFoundError:
         return None
     return kernel

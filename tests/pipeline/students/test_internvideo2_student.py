@@ -79,6 +79,29 @@ def test_a_checkpoint_gives_its_values_but_not_its_head(tmp_path):
     assert encoder.head.bias.item() == 0.5
 
 
+def test_an_official_checkpoint_pools_as_it_was_trained_to(tmp_path):
+    config = InternVideo2Config(
+        embed_dim=32,
+        depth=1,
+        num_heads=2,
+        mlp_ratio=4.0,
+        tubelet_size=1,
+        num_frames=4,
+        image_size=28,
+        pool_dim=64,
+        pool_num_heads=16,
+        num_classes=1,
+    )
+    official = InternVideo2(config).eval()
+    path = tmp_path / "distilled.pth"
+    torch.save({"model": official.state_dict()}, path)
+    options = {"embed_dim": 32, "depth": 1, "num_heads": 2, "checkpoint": str(path)}
+    student = create_student("internvideo2", options, target_dim=64, clip_shape=(4, 28, 28, 3)).eval()
+    pixels = torch.randn(2, 3, 4, 28, 28)
+    with torch.no_grad():
+        assert torch.equal(student.network(pixels).embedding, official(pixels).embedding_normed)
+
+
 def test_the_stem_begins_as_a_cosine_basis_or_at_random():
     module = find("students", "internvideo2")
     stems = []

@@ -7,6 +7,8 @@ from transformers import AutoModel
 from pipeline.params import Section, SettingsError
 from pipeline.registry import find, names
 from pipeline.students import StudentError, StudentModel, create_student, load_student
+from pipeline.training import distil
+from tests.tiny_run import tiny_settings
 
 TINY = {
     "backbone": {"config": {"hidden_sizes": [8, 16, 16, 24], "depths": [1, 1, 1, 1]}, "width": 32},
@@ -16,6 +18,8 @@ TINY = {
     "internvideo2": {"embed_dim": 32, "depth": 2, "num_heads": 2, "pool_num_heads": 2},
 }
 """Options that make a student small enough for a test; one that is small by itself needs none."""
+SHALLOW = {"backbone": {"config": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}}}
+"""What fits the clips of the tiny run, which are half as wide."""
 CLIP_SHAPE = (4, 56, 56, 3)
 TARGET_DIM = 48
 
@@ -37,6 +41,16 @@ class TestEveryStudent:
         assert issubclass(module.Settings, Section)
         with pytest.raises(SettingsError, match=f"distill.options.{name}.nonsense: unknown key"):
             create_student(name, {"nonsense": 1}, target_dim=TARGET_DIM, clip_shape=CLIP_SHAPE)
+
+    def test_trains_from_the_cache_and_loads_again_to_the_same_outputs(self, name, tiny_paths, tmp_path):
+        settings = tiny_settings(student=name, options={name: TINY.get(name, {}) | SHALLOW.get(name, {})}, epochs=2)
+        result = distil(settings, tiny_paths, device="cpu", scratch=tmp_path / "scratch")
+        first, second = (row["feature_smoothl1_loss"] for row in result.curves)
+        assert 0.0 < second < first
+        result.student.save_pretrained(tmp_path / "student")
+        clips = torch.randint(0, 256, (2, *result.student.config.clip_shape), dtype=torch.uint8)
+        with torch.no_grad():
+            assert torch.equal(load_student(tmp_path / "student")(clips).score, result.student.eval()(clips).score)
 
     def test_scores_clips_and_embeds_them(self, name):
         with torch.no_grad():
