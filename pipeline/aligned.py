@@ -163,18 +163,29 @@ class AlignedData:
         """
         if name == "teacher_score":
             return self._teacher_score()
+        shape = self.target_shape(name)
+        if name not in self._arrays:
+            rows = np.flatnonzero(np.asarray(self.targets.status) == OK)
+            values = np.full((len(self.targets), *shape), np.nan, dtype=np.float32)
+            values[rows] = self.targets.read(name, rows)
+            self._arrays[name] = values
+        return self._arrays[name]
+
+    def target_shape(self, name: str) -> tuple[int, ...]:
+        """Shape of one row of a target.
+
+        Raises:
+            AlignmentError: the store does not have it.
+        """
+        if name == "teacher_score":
+            return self._teacher_score().shape[1:]
         if name not in self.targets.arrays:
             known = sorted(self.targets.arrays)
             raise AlignmentError(
                 f"the targets have no {name!r}; they have {', '.join(known)}{nearest(name, known)}; "
                 f"add it to extract.kinds"
             )
-        if name not in self._arrays:
-            rows = np.flatnonzero(np.asarray(self.targets.status) == OK)
-            values = np.full((len(self.targets), *self.targets.arrays[name].shape), np.nan, dtype=np.float32)
-            values[rows] = self.targets.read(name, rows)
-            self._arrays[name] = values
-        return self._arrays[name]
+        return self.targets.arrays[name].shape
 
     def batch(self, rows: np.ndarray, needs: Iterable[str] = ()) -> Batch:
         """Gathers rows.
@@ -192,10 +203,17 @@ class AlignedData:
             clips=torch.from_numpy(np.ascontiguousarray(self.clips.read(self.view_set, rows))),
             mos=torch.from_numpy(np.where(labelled, mos, 0.0).astype(np.float32)),
             labelled=torch.from_numpy(labelled),
-            targets={name: torch.from_numpy(self.target(name)[rows]) for name in needs if name not in COLUMNS},
+            targets={name: torch.from_numpy(self._target_rows(name, rows)) for name in needs if name not in COLUMNS},
             group=torch.from_numpy(self._group[rows]),
             dataset=torch.from_numpy(self._dataset[rows]),
         )
+
+    def _target_rows(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Usable rows of a target, float32, from the store: dense tokens of a large set do not go into RAM whole."""
+        if name == "teacher_score":
+            return self._teacher_score()[rows]
+        self.target_shape(name)
+        return self.targets.read(name, rows).astype(np.float32)
 
     def digests(self) -> dict[str, str]:
         """Digests of what a training reads: the two stores, and the labels of training and validation."""

@@ -132,7 +132,7 @@ class _Run:
     ) -> None:
         self.settings, self.data, self.losses, self.student = settings, data, losses, student
         self.train_videos, self.val_videos = training_videos(data, losses, views=settings.views), data.split("val")
-        targets = {name: data.target(name).shape[1:] for name in losses.needs if name not in ("mos", "group")}
+        targets = {name: data.target_shape(name) for name in losses.needs if name not in ("mos", "group")}
         if device.type == "cuda":
             torch.cuda.set_device(device)
         self.accelerator = Accelerator(
