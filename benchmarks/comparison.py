@@ -2,6 +2,7 @@
 
     dvc repro benchmarks/dvc.yaml                     # all students, then the table; trains only what has changed
     python -m benchmarks.comparison student qmamba    # one of them
+    python -m benchmarks.comparison student qmamba --threads 1    # beside another program
     python -m benchmarks.comparison table
 
 A student is trained twice per seed, with the cached targets and on the scores alone, equally many steps, from the same
@@ -27,7 +28,7 @@ import torch
 import yaml
 
 from benchmarks.ledger import Ledger, context_of, write_table
-from benchmarks.seeds import without_targets
+from benchmarks.seeds import with_threads, without_targets
 from cache.errors import CacheError
 from pipeline.aligned import DataPaths
 from pipeline.evaluation import evaluate
@@ -39,10 +40,11 @@ from stages import run_stage
 
 RESULTS = Path("results/comparison")
 SCRATCH = Path(".teachonce/comparison")
+FINISHED = "finished.json"
 PLAN = Path(__file__).with_name("students.yaml")
 WITH, ALONE = "with targets", "alone"
 COLUMNS = (
-    *("student", "seed", "variant", "srcc", "srcc_low", "srcc_high", "plcc"),
+    *("student", "seed", "variant", "srcc", "srcc_low", "srcc_high", "plcc", "val_srcc"),
     *("parameters", "flops", "milliseconds", "training_seconds"),
 )
 TABLE = (
@@ -58,10 +60,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.comparison", description=__doc__)
     parser.add_argument("what", choices=["student", "table"])
     parser.add_argument("name", nargs="?", help="a file of pipeline/students")
+    parser.add_argument("--threads", type=int, help="of a student's training, instead of distill.threads")
     arguments = parser.parse_args()
     plan = read_plan(PLAN)
     RESULTS.mkdir(parents=True, exist_ok=True)
     if arguments.what == "table":
+        if arguments.threads is not None:
+            parser.error("got --threads with table, which trains nothing; expected student NAME before it")
         rows = [row for name in plan["students"] for row in read_rows(RESULTS / f"{name}.csv")]
         table = comparison_table(rows)
         write_table(RESULTS / "table.csv", TABLE, table)
@@ -71,8 +76,11 @@ def main() -> None:
     if arguments.name not in plan["students"]:
         parser.error(f"got {arguments.name!r}; {PLAN.name} names {', '.join(plan['students'])}")
     changes = plan["students"][arguments.name]
-    rows = train_all(load_params(), arguments.name, changes, plan["seeds"], SCRATCH / arguments.name)
+    params, scratch = with_threads(load_params(), arguments.threads), SCRATCH / arguments.name
+    rows = train_all(params, arguments.name, changes, plan["seeds"], scratch)
     write_table(RESULTS / f"{arguments.name}.csv", COLUMNS, rows)
+    (scratch / FINISHED).unlink(missing_ok=True)
+    shutil.rmtree(scratch / "distill", ignore_errors=True)
 
 
 def read_plan(path: Path) -> dict[str, Any]:
@@ -89,23 +97,21 @@ def settings_of(params: Params, name: str, changes: dict[str, Any], seed: int) -
 
 
 def train_all(params: Params, name: str, changes: dict[str, Any], seeds: Sequence[int], scratch: Path) -> list[Row]:
-    """Every seed of one student. What a stopped call finished is kept in ``scratch`` until all is done.
+    """Every seed of one student. What a stopped call finished is kept in ``scratch``.
 
     Returns:
         Rows with the columns ``COLUMNS``.
     """
-    ledger = Ledger(scratch / "finished.json", context_of(params, DataPaths()) | {"changes": changes})
+    ledger = Ledger(scratch / FINISHED, context_of(params, DataPaths()) | {"changes": changes})
     for seed in seeds:
         for variant in (WITH, ALONE):
             if not ledger.has(seed=seed, variant=variant):
                 ledger.add(list(train_one(params, name, changes, seed, variant, scratch / "distill")))
     order = {(seed, variant): place for place, (seed, variant) in enumerate(product(seeds, (WITH, ALONE)))}
-    rows = sorted(
+    return sorted(
         (row for row in ledger.rows if (row["seed"], row["variant"]) in order),
         key=lambda row: order[row["seed"], row["variant"]],
     )
-    shutil.rmtree(scratch)
-    return rows
 
 
 def train_one(
@@ -122,8 +128,8 @@ def train_one(
     print(f"== {name}, seed {seed}, {variant}", file=sys.stderr)
     start = time.perf_counter()
     chosen = settings.model_copy(update={"losses": weights})
-    student = distil(chosen, paths, device=params.runtime.device, scratch=scratch).student
-    seconds = time.perf_counter() - start
+    result = distil(chosen, paths, device=params.runtime.device, scratch=scratch)
+    seconds, student = time.perf_counter() - start, result.student
     with tempfile.TemporaryDirectory(prefix="comparison-") as model:
         student.save_pretrained(model)
         metrics = evaluate(params.evaluate, paths, Path(model), device=params.runtime.device).metrics
@@ -133,7 +139,8 @@ def train_one(
         "milliseconds": milliseconds_per_clip(student),
         "training_seconds": seconds,
     }
-    yield {"student": name, "seed": seed, "variant": variant} | _agreement(metrics["student"]) | cost
+    measured = _agreement(metrics["student"]) | {"val_srcc": result.metrics["val_srcc"]}
+    yield {"student": name, "seed": seed, "variant": variant} | measured | cost
     if variant == WITH:
         yield {"student": "teacher", "seed": seed, "variant": WITH} | _agreement(metrics["teacher"])
 

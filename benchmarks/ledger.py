@@ -1,13 +1,15 @@
 """Rows that a study has finished, kept so that one that is stopped goes on where it was.
 
-They hold as long as settings, data and code are the same: whatever differs begins anew. A study's tables are written
-from them, and are not read back.
+They hold as long as settings, data and code are the same. Where something differs the study begins anew: standard error
+names it, and the older rows stay beside the new ones. A study's tables are written from them, and are not read back.
 """
 
 import csv
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,15 @@ from pipeline.records import replacing
 Row = dict[str, Any]
 _ROOT = Path(__file__).parents[1]
 _SECTIONS = ("prepare", "render", "adapt", "extract", "distill", "evaluate")
+_ABSENT = object()
 
 
 class Ledger:
     """The finished rows of one study.
 
     Args:
-        path: JSON file of the rows, made when missing.
+        path: JSON file of the rows, made when missing; one of another context is renamed, ``finished.json`` to
+            ``finished-older.json``.
         context: what they depend on, as plain JSON.
     """
 
@@ -37,6 +41,8 @@ class Ledger:
             kept = json.loads(path.read_text(encoding="utf-8"))
             if kept["context"] == self._context:
                 self.rows = kept["rows"]
+            else:
+                self._move_aside(kept)
 
     def has(self, **key: Any) -> bool:
         """Whether there is a row with these values."""
@@ -48,6 +54,27 @@ class Ledger:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self._path) as partial:
             partial.write_text(json.dumps({"context": self._context, "rows": self.rows}, indent=1), encoding="utf-8")
+
+    def _move_aside(self, kept: dict[str, Any]) -> None:
+        ends = chain([""], (f"-{number}" for number in count(2)))
+        names = (self._path.with_stem(f"{self._path.stem}-older{end}") for end in ends)
+        older = next(name for name in names if not name.exists())
+        self._path.rename(older)
+        changed = ", ".join(_differences(kept["context"], self._context))
+        print(
+            f"{self._path}: its {len(kept['rows'])} rows were finished with other values of {changed}; they are kept "
+            f"in {older.name}, and the study begins anew",
+            file=sys.stderr,
+        )
+
+
+def _differences(one: Any, other: Any, name: str = "") -> Iterator[str]:
+    """The dotted names of the parts that differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in dict.fromkeys([*one, *other]):
+            yield from _differences(one.get(key, _ABSENT), other.get(key, _ABSENT), f"{name}.{key}" if name else key)
+    elif one != other:
+        yield name
 
 
 def context_of(params: Params, paths: DataPaths) -> dict[str, Any]:

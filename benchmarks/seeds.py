@@ -13,13 +13,11 @@ student whose targets are another video's, and one of a teacher whose trunk has 
 
 It needs what ``dvc repro render`` leaves. Written: ``results/seeds/table.csv``, one row per fraction, seed and
 predictor; ``results/seeds/summary.md``; with several fractions also ``results/few_labels/curve.csv``, which the report
-draws; of a student that was named, all in ``results/seeds/<student>/``. What was finished with the same settings and
-data is kept; the rest is computed.
+draws; of a student that was named, all in ``results/seeds/<student>/``. What was finished with the same settings, data
+and code is kept in ``.teachonce/seeds``, whatever fractions and seeds a call asks for; the rest is computed.
 """
 
 import argparse
-import csv
-import json
 import statistics
 import sys
 import tempfile
@@ -29,14 +27,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from benchmarks.controls import save_first_values, shuffle_targets
-from cache import open_store
+from benchmarks.ledger import Ledger, Row, context_of, write_table
 from cache.errors import CacheError
 from pipeline.adaptation import adapt
 from pipeline.aligned import DataPaths
-from pipeline.digests import file_digest
 from pipeline.evaluation import evaluate
 from pipeline.extraction import Plan, extract
 from pipeline.manifest import DATA_ROOT, Label, read_labels, write_labels
@@ -52,11 +48,11 @@ SHUFFLED, FIRST_VALUES = "shuffled_targets", "first_values_teacher"
 """Predictors of the controls: students, and the teacher of the second."""
 LABEL_SIDE = {"mos", "group"}
 """What a loss may read without a teacher."""
+SCRATCH = Path(".teachonce/seeds")
 RESULTS = Path("results/seeds")
 CURVE = Path("results/few_labels/curve.csv")
 COLUMNS = ("fraction", "seed", "predictor", "srcc", "srcc_low", "srcc_high", "krcc", "plcc_logistic4", "rmse_logistic4")
 CURVE_COLUMNS = ("labelled_fraction", "predictor", "srcc", "over_alone", "over_alone_low", "over_alone_high", "seeds")
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,24 +83,37 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of adapt and distill, instead of those of params.yaml")
     arguments = parser.parse_args()
     params = with_student(with_threads(load_params(), arguments.threads), arguments.student)
-    folder = RESULTS / arguments.student if arguments.student else RESULTS
+    folder = RESULTS / (arguments.student or "")
     curve = folder / "curve.csv" if arguments.student else CURVE
     tasks = [task for text in arguments.fractions for task in tasks_of(text, arguments.seeds, arguments.controls)]
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = finished(params, folder)
-    missing = [task for task in tasks if not task.done_in(rows)]
-    with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(run, params, task): task for task in missing}
-        for done in as_completed(running):
-            print(f"== finished: {running[done]}", file=sys.stderr)
-            rows = sorted([*rows, *done.result()], key=lambda row: (row["fraction"], row["seed"]))
-            write_table(folder / "table.csv", COLUMNS, rows)
+    if not tasks:
+        parser.error(f"--fractions: got {' '.join(arguments.fractions)}; expected one seed or more")
+    context = context_of(params, replace(DataPaths(), targets=Path("no targets of its own")))
+    ledger = Ledger(SCRATCH / (arguments.student or "") / "finished.json", context)
+    run_missing(params, tasks, ledger, folder / "table.csv", workers=arguments.workers)
+    rows = in_order(ledger.rows)
+    write_table(folder / "table.csv", COLUMNS, rows)
     text = summary(rows)
     (folder / "summary.md").write_text(text, encoding="utf-8")
     if len({row["fraction"] for row in rows}) > 1:
-        curve.parent.mkdir(parents=True, exist_ok=True)
         write_table(curve, CURVE_COLUMNS, few_label_curve(rows))
     print(text)
+
+
+def run_missing(params: Params, tasks: Sequence[Task], ledger: Ledger, table: Path, *, workers: int) -> None:
+    """Runs what the ledger lacks, and writes the table anew after each."""
+    missing = [task for task in tasks if not task.done_in(ledger.rows)]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(run, params, task): task for task in missing}
+        for done in as_completed(running):
+            ledger.add(done.result())
+            write_table(table, COLUMNS, in_order(ledger.rows))
+            print(f"== finished: {running[done]}", file=sys.stderr)
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """The rows by fraction and seed, whichever was finished first."""
+    return sorted(rows, key=lambda row: (row["fraction"], row["seed"]))
 
 
 def with_threads(params: Params, threads: int | None) -> Params:
@@ -132,25 +141,6 @@ def tasks_of(fraction: str, seeds: Sequence[int], controls: bool) -> list[Task]:
     share, _, count = fraction.partition("x")
     chosen = range(seeds[0], seeds[0] + int(count)) if count else seeds
     return [Task(float(share), seed, kind) for seed in chosen for kind in ([False, True] if controls else [False])]
-
-
-def finished(params: Params, folder: Path) -> list[Row]:
-    """The rows in ``folder`` of an earlier call with the same settings and clips; none where something differs."""
-    sections = ("prepare", "adapt", "extract", "distill", "evaluate")
-    settings = {name: getattr(params, name).model_dump(mode="json") for name in sections}
-    clips = {"clips": open_store(DATA_ROOT / "clips.zarr").digest(), "labels": file_digest(DATA_ROOT / "labels.csv")}
-    text = json.dumps(settings | clips, indent=1, sort_keys=True)
-    path, table = folder / "settings.json", folder / "table.csv"
-    if path.exists() and table.exists() and path.read_text(encoding="utf-8") == text:
-        with table.open(encoding="utf-8", newline="") as file:
-            return [{name: _value(name, value) for name, value in row.items()} for row in csv.DictReader(file)]
-    table.unlink(missing_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return []
-
-
-def _value(name: str, text: str) -> Any:
-    return text if name == "predictor" else int(text) if name == "seed" else float(text)
 
 
 def run(params: Params, task: Task) -> list[Row]:
@@ -253,14 +243,6 @@ def relabelled(labels: Sequence[Label], params: Params, *, seed: int, fraction: 
 def without_targets(losses: dict[str, float]) -> dict[str, float]:
     """The losses that read labels only."""
     return {name: weight for name, weight in losses.items() if set(find("losses", name).NEEDS) <= LABEL_SIDE}
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Writes what there is so far, so that a run that is stopped leaves its finished seeds."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def few_label_curve(rows: Sequence[Row]) -> list[Row]:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
+from benchmarks.ledger import write_table
 from cache.errors import CacheError
 from pipeline.adaptation import adapt
 from pipeline.aligned import AlignedData, DataPaths, VideoRows
@@ -34,12 +35,12 @@ from pipeline.manifest import DATA_ROOT, Label, Split, read_labels, write_labels
 from pipeline.metrics import krcc, plcc_logistic4, rmse_logistic4, srcc
 from pipeline.params import Params, load_params
 from pipeline.probes import probe_all
-from pipeline.tables import write_rows
 from pipeline.training import distil
 from stages import run_stage
 
 RESULTS = Path("results/splits")
 MEASURES = {"srcc": srcc, "krcc": krcc, "plcc_logistic4": plcc_logistic4, "rmse_logistic4": rmse_logistic4}
+COLUMNS = ("split", "predictor", *MEASURES)
 
 
 class SplitsError(PipelineError):
@@ -88,8 +89,7 @@ def main() -> None:
     for number, held_out in enumerate(tested, start=1):
         print(f"== split {number} of {len(tested)}: {len(held_out)} contents are tested", file=sys.stderr)
         rows += [{"split": number, **row} for row in run(params, study, divided(labels, held_out, study))]
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        write_rows(RESULTS / "table.csv", rows)
+        write_table(RESULTS / "table.csv", COLUMNS, rows)
     text = summary(rows)
     (RESULTS / "summary.md").write_text(text, encoding="utf-8")
     print(text)

@@ -2,16 +2,17 @@
 
     python -m benchmarks.style_prompt
     python -m benchmarks.style_prompt --seeds 1 2 3 4 5 --contents 96 --student models/student
+    python -m benchmarks.style_prompt --threads 1                     # beside another program
 
 It needs what ``dvc repro extract`` leaves: on that ``qmamba`` is trained, unless ``--student`` names one. Then
 a second embedded data set is made: another seed, two codecs, families of content that the first lacks; its targets
 come from the same teacher, which is not adapted again. Each seed draws another split of the second set by content and
 other first values of the prompts, and is paired over the ways. The rates of both ways were fixed beforehand. Kept in
-``.teachonce/style_prompt``; written: ``results/style_prompt/table.csv`` and ``summary.md``.
+``.teachonce/style_prompt``; a run that is stopped goes on. Written: ``results/style_prompt/table.csv`` and
+``summary.md``.
 """
 
 import argparse
-import csv
 import statistics
 import sys
 import time
@@ -22,18 +23,21 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.seeds import relabelled
+from benchmarks.ledger import Ledger, context_of, write_table
+from benchmarks.seeds import relabelled, with_threads
 from cache.errors import CacheError
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.datasets import embedded
+from pipeline.digests import file_digest
 from pipeline.extraction import Plan, extract
 from pipeline.manifest import read_labels, write_labels, write_scales, write_videos
 from pipeline.metrics import bootstrap_srcc, paired_difference
-from pipeline.params import DistillSettings, Params, load_params
+from pipeline.params import Params, load_params
 from pipeline.prediction import predict_videos
 from pipeline.preparation import prepare
+from pipeline.records import replacing_folder
 from pipeline.rendering import render, view_policies
-from pipeline.students import StudentModel, load_student
+from pipeline.students import StudentError, StudentModel, load_student
 from pipeline.synthesis.sources import FAMILIES
 from pipeline.training import distil
 from stages import run_stage
@@ -42,6 +46,7 @@ STUDENT = "qmamba"
 SCRATCH = Path(".teachonce/style_prompt")
 RESULTS = Path("results/style_prompt")
 TEACHER = Path("models/teacher")
+WEIGHTS = "model.safetensors"
 COLUMNS = ("seed", "way", "srcc", "srcc_low", "srcc_high", "val_srcc", "trained", "share", "seconds")
 SECOND_SEED = 4077
 SECOND_CODECS = ("hevc", "av1")
@@ -74,28 +79,45 @@ def main() -> None:
     parser.add_argument("--contents", type=int, default=72, help="of the second set")
     parser.add_argument("--epochs", type=int, default=12, help="of a tuning")
     parser.add_argument("--student", type=Path, help="a trained qmamba to begin with")
+    parser.add_argument("--threads", type=int, help="of a training, instead of distill.threads")
     arguments = parser.parse_args()
-    params = load_params()
-    trained = arguments.student or train(params.distill, DataPaths(), SCRATCH)
+    params = with_threads(load_params(), arguments.threads)
+    trained = arguments.student or train(params, DataPaths(), SCRATCH)
+    begun = {"epochs": arguments.epochs, "student": weights_digest(trained)}
     second = second_set(params, SCRATCH / "data", contents=arguments.contents)
-    rows: list[dict[str, Any]] = []
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(SCRATCH / "finished.json", context_of(params, second) | begun)
     for seed in arguments.seeds:
-        print(f"== seed {seed}", file=sys.stderr)
-        rows.extend(run(params, trained, second, seed=seed, epochs=arguments.epochs))
-        write_table(RESULTS / "table.csv", rows)
-    text = summary(rows)
+        if not ledger.has(seed=seed):
+            print(f"== seed {seed}", file=sys.stderr)
+            ledger.add(list(run(params, trained, second, seed=seed, epochs=arguments.epochs)))
+            write_table(RESULTS / "table.csv", COLUMNS, ledger.rows)
+    write_table(RESULTS / "table.csv", COLUMNS, ledger.rows)
+    text = summary(ledger.rows)
     (RESULTS / "summary.md").write_text(text, encoding="utf-8")
     print(text)
 
 
-def train(settings: DistillSettings, paths: DataPaths, folder: Path) -> Path:
-    """Trains the student on the first data set, by ``params.yaml``; returns its folder."""
-    result = distil(
-        settings.model_copy(update={"student": STUDENT, "initial": None}), paths, scratch=folder / "distill"
-    )
-    result.student.save_pretrained(folder / "student")
-    return folder / "student"
+def train(params: Params, paths: DataPaths, folder: Path) -> Path:
+    """Trains the student on the first data set, by ``params.yaml``, where ``folder`` has none; returns its folder."""
+    trained, ledger = folder / "student", Ledger(folder / "trained.json", context_of(params, paths))
+    if not ((trained / WEIGHTS).is_file() and ledger.has(student=weights_digest(trained))):
+        settings = params.distill.model_copy(update={"student": STUDENT, "initial": None})
+        result = distil(settings, paths, device=params.runtime.device, scratch=folder / "distill")
+        with replacing_folder(trained) as fresh:
+            result.student.save_pretrained(fresh)
+        ledger.add([{"student": weights_digest(trained)}])
+    return trained
+
+
+def weights_digest(trained: Path) -> str:
+    """SHA-256 of a trained student's weights.
+
+    Raises:
+        StudentError: the folder has none.
+    """
+    if not (trained / WEIGHTS).is_file():
+        raise StudentError(f"got {trained}, which has no {WEIGHTS}; expected the folder of a trained student")
+    return file_digest(trained / WEIGHTS)
 
 
 def second_set(params: Params, data: Path, *, contents: int, **options: Any) -> DataPaths:
@@ -188,14 +210,6 @@ def _row(
         "share": trained / student.num_parameters(),
         "seconds": round(seconds, 1),
     }
-
-
-def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Writes what there is so far, so that a run that is stopped leaves its finished seeds."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> str:

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("stages", "pipeline", "cache")
+ROOMS = ("benchmarks", "stages", "pipeline", "cache")
 
 
 def closure(path: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""dvc.yaml says what each stage really depends on."""
+"""dvc.yaml and benchmarks/dvc.yaml say what each stage really depends on."""
 
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,11 @@ STAGES = ("prepare", "render", "adapt", "extract", "distill", "evaluate", "repor
 @pytest.fixture(scope="module")
 def stages() -> dict[str, Any]:
     return yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+@pytest.fixture(scope="module")
+def compared() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "benchmarks/dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 
 def wanted_code(stage: str) -> set[str]:
@@ -61,11 +66,33 @@ def test_a_stage_depends_on_exactly_the_files_it_imports(stages: dict[str, Any],
         .replace("${distill.student}", params.distill.student)
         for dep in stages[stage]["deps"]
     }
+    check_code(stage, "dvc.yaml", listed, wanted_code(stage))
+
+
+def check_code(stage: str, file: str, listed: set[str], wanted: set[str]) -> None:
+    """What is wanted is listed, by itself or by a folder, and nothing else is."""
     code = {dep for dep in listed if dep.endswith(".py")}
-    wanted = {file for file in wanted_code(stage) if str(Path(file).parent) not in listed}
+    wanted = {path for path in wanted if not listed & {str(folder) for folder in Path(path).parents}}
     missing, superfluous = sorted(wanted - code), sorted(code - wanted)
-    assert not missing, f"add to the deps of {stage} in dvc.yaml: {missing}"
-    assert not superfluous, f"{stage} does not import these; remove them from its deps in dvc.yaml: {superfluous}"
+    assert not missing, f"add to the deps of {stage} in {file}: {missing}"
+    assert not superfluous, f"{stage} does not import these; remove them from its deps in {file}: {superfluous}"
+
+
+@pytest.mark.parametrize("student", names("students"))
+def test_a_student_of_the_comparison_depends_on_exactly_the_files_it_imports(
+    stages: dict[str, Any], compared: dict[str, Any], student: str
+) -> None:
+    listed = {dep.replace("${key}", student) for dep in compared["student"]["do"]["deps"]}
+    wanted = closure(Path("benchmarks/comparison.py")) | closure(Path(f"pipeline/students/{student}.py"))
+    wanted = wanted.union(*(closure(Path(f"pipeline/losses/{name}.py")) for name in names("losses")))
+    check_code("student", "benchmarks/dvc.yaml", listed, wanted)
+    read = {dep for stage in ("distill", "evaluate") for dep in stages[stage]["deps"] if dep.startswith("data/")}
+    assert {dep for dep in listed if dep.startswith("data/")} == read
+
+
+def test_the_comparisons_table_depends_on_what_makes_it(compared: dict[str, Any]) -> None:
+    deps = compared["table"]["deps"]
+    assert {"benchmarks/comparison.py", "benchmarks/ledger.py", "pipeline/metrics.py"} <= set(deps)
 
 
 @pytest.mark.parametrize("stage", STAGES)

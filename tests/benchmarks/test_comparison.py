@@ -1,5 +1,6 @@
 """The comparison of students: pairs on one cache, every student of the folder in the plan, one table."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 import yaml
 
 from benchmarks import comparison
-from pipeline.params import DistillSettings, load_params
+from benchmarks.ledger import Ledger
+from pipeline.params import DistillSettings, Params, load_params
 from pipeline.registry import names
 from pipeline.training import TrainingResult
 from tests.tiny_run import write_tiny_run
@@ -30,6 +32,46 @@ def test_the_plans_settings_are_allowed_and_replace_only_what_they_name() -> Non
         settings = comparison.settings_of(params, name, changes, 7)
         assert (settings.student, settings.seed) == (name, 7)
         assert settings.losses == params.distill.losses | changes.get("losses", {})
+
+
+def test_swinv2_c2f_trains_at_a_rate_of_its_own() -> None:
+    params, plan = load_params(ROOT / "params.yaml"), comparison.read_plan(comparison.PLAN)
+    rates = {
+        name: comparison.settings_of(params, name, changes, 1).learning_rate
+        for name, changes in plan["students"].items()
+    }
+    assert rates == dict.fromkeys(rates, params.distill.learning_rate) | {"swinv2_c2f": 0.0005}
+
+
+def test_what_was_finished_is_kept_until_the_table_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    params, used = load_params(ROOT / "params.yaml"), []
+    kept = comparison.SCRATCH / "qmamba" / comparison.FINISHED
+
+    def trained(given: Params, name: str, changes: Any, seeds: Any, scratch: Path) -> list[dict[str, object]]:
+        used.append(given.distill.threads)
+        Ledger(scratch / comparison.FINISHED, {}).add([_row("qmamba", 1, "alone", 0.7)])
+        return [_row("qmamba", 1, "alone", 0.7)]
+
+    def no_space(*arguments: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(comparison, "load_params", lambda: params)
+    monkeypatch.setattr(comparison, "train_all", trained)
+    monkeypatch.setattr(sys, "argv", ["comparison", "student", "qmamba", "--threads", "7"])
+    with monkeypatch.context() as patch:
+        patch.setattr(comparison, "write_table", no_space)
+        with pytest.raises(OSError, match="no space left"):
+            comparison.main()
+    assert kept.exists()
+    monkeypatch.setattr(sys, "argv", ["comparison", "student", "qmamba"])
+    comparison.main()
+    assert comparison.read_rows(comparison.RESULTS / "qmamba.csv")[0]["srcc"] == 0.7
+    assert not kept.exists()
+    assert used == [7, params.distill.threads]
+    monkeypatch.setattr(sys, "argv", ["comparison", "table", "--threads", "7"])
+    with pytest.raises(SystemExit):
+        comparison.main()
 
 
 def _row(student: str, seed: int, variant: str, srcc: float) -> dict[str, object]:
@@ -90,5 +132,6 @@ def test_a_pair_is_trained_on_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ("teacher", "with targets"),
         ("internvideo2", "alone"),
     ]
-    assert not (tmp_path / "scratch").exists()
+    assert [-1.0 <= row["val_srcc"] <= 1.0 for row in rows if row["student"] != "teacher"] == [True, True]
+    assert {name for row in rows for name in row} == set(comparison.COLUMNS)
     assert comparison.comparison_table(rows)[1]["parameters"] == rows[0]["parameters"]

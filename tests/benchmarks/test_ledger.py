@@ -1,5 +1,7 @@
 """What a stopped study keeps: its rows, as long as nothing that they depend on has changed."""
 
+import json
+
 from benchmarks import ledger
 from benchmarks.ledger import Ledger, code_digest, context_of, write_table
 from pipeline.manifest import read_labels, write_labels
@@ -16,6 +18,23 @@ def test_rows_are_kept_for_the_same_context_only(tmp_path):
     assert not again.has(seed=2)
     assert not again.has(seed=1, srcc=0.6)
     assert Ledger(path, {"epochs": 4, "seeds": (1, 2)}).rows == []
+
+
+def test_rows_of_another_context_are_told_and_kept_beside(tmp_path, capsys):
+    path = tmp_path / "finished.json"
+    for epochs, code in ((3, "a"), (4, "b"), (4, "c")):
+        new = {"views": None} if epochs == 4 else {}
+        kept = Ledger(path, {"settings": {"distill": {"epochs": epochs, "seed": 1} | new}, "code": code})
+        assert kept.rows == []
+        kept.add([{"epochs": epochs, "code": code}])
+    first, second = capsys.readouterr().err.splitlines()
+    assert (
+        "its 1 rows were finished with other values of settings.distill.epochs, settings.distill.views, code" in first
+    )
+    assert "they are kept in finished-older.json" in first
+    assert "other values of code; they are kept in finished-older-2.json" in second
+    found = [json.loads((tmp_path / f"finished{end}.json").read_text())["rows"] for end in ("-older", "-older-2", "")]
+    assert found == [[{"epochs": epochs, "code": code}] for epochs, code in ((3, "a"), (4, "b"), (4, "c"))]
 
 
 def test_the_context_is_settings_data_and_code(tmp_path, monkeypatch):

@@ -1,6 +1,10 @@
 """The seeds study: paired, split by content, and obedient to the labelled fraction."""
 
+import csv
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,15 +84,64 @@ def test_one_seed_gives_every_predictor_and_a_paired_summary(
         assert title in text
     assert "2 seeds" in text
 
-    seeds.RESULTS.mkdir(parents=True)
-    assert seeds.finished(params, seeds.RESULTS) == []
-    seeds.write_table(seeds.RESULTS / "table.csv", seeds.COLUMNS, rows)
-    kept = seeds.finished(params, seeds.RESULTS)
-    assert [(row["fraction"], row["seed"], row["predictor"]) for row in kept] == [
-        (row["fraction"], row["seed"], row["predictor"]) for row in rows
+
+PREDICTORS = ("teacher", "student", seeds.ALONE, "baseline", "hand_features")
+
+
+def study(monkeypatch: pytest.MonkeyPatch, *arguments: str, code: str = "a", fails: bool = False) -> list[seeds.Task]:
+    """Calls the program with runs that give made-up rows; returns what was run."""
+    ran: list[seeds.Task] = []
+
+    def made_up(params: Params, task: seeds.Task) -> list[dict[str, Any]]:
+        if fails:
+            raise KeyboardInterrupt
+        ran.append(task)
+        values = dict.fromkeys(seeds.COLUMNS[3:], 0.1 * task.seed)
+        return [{"fraction": task.fraction, "seed": task.seed, "predictor": name} | values for name in PREDICTORS]
+
+    monkeypatch.setattr(seeds, "run", made_up)
+    monkeypatch.setattr(seeds, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(seeds, "load_params", lambda: load_params(ROOT / "params.yaml"))
+    monkeypatch.setattr(seeds, "context_of", lambda params, paths: {"code": code})
+    monkeypatch.setattr(sys, "argv", ["seeds", *arguments])
+    seeds.main()
+    return ran
+
+
+def rows_of(table: Path) -> list[tuple[str, str]]:
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(dict.fromkeys((row["fraction"], row["seed"]) for row in csv.DictReader(file)))
+
+
+def test_calls_add_to_what_earlier_ones_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len(study(monkeypatch, "--seeds", "1", "2")) == 2
+    assert study(monkeypatch, "--seeds", "1", "--fractions", "0.1x2", "1.0") == [
+        seeds.Task(0.1, 1),
+        seeds.Task(0.1, 2),
     ]
-    other = params.model_copy(update={"distill": params.distill.model_copy(update={"epochs": 2})})
-    assert seeds.finished(other, seeds.RESULTS) == []
+    assert rows_of(seeds.RESULTS / "table.csv") == [("0.1", "1"), ("0.1", "2"), ("1.0", "1"), ("1.0", "2")]
+    assert len(seeds.CURVE.read_text(encoding="utf-8").splitlines()) == 1 + 2 * len(PREDICTORS)
+    assert study(monkeypatch, "--seeds", "1", "2", "--student", "qmamba") == [seeds.Task(1.0, 1), seeds.Task(1.0, 2)]
+    (seeds.RESULTS / "table.csv").unlink()
+    assert study(monkeypatch, "--seeds", "2") == []
+    assert len(rows_of(seeds.RESULTS / "table.csv")) == 4
+
+
+def test_the_table_stays_until_there_are_rows_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study(monkeypatch, "--seeds", "1", "2")
+    table = seeds.RESULTS / "table.csv"
+    before = table.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        study(monkeypatch, "--seeds", "1", code="b", fails=True)
+    assert table.read_bytes() == before
+    with pytest.raises(SystemExit):
+        study(monkeypatch, "--fractions", "0.1x0", code="b")
+    assert table.read_bytes() == before
+    study(monkeypatch, "--seeds", "1", code="b")
+    assert rows_of(table) == [("1.0", "1")]
+    assert (seeds.SCRATCH / "finished-older.json").exists()
 
 
 def test_another_student_is_named() -> None:
