@@ -4,14 +4,16 @@ A time alone says something about a machine; a ratio of two times, taken in turn
 says something about the code.
 """
 
+import contextlib
 import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+import psutil
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ class Turns:
     Attributes:
         ours: wall-clock seconds of the code.
         limit: of what it is held against.
-        ours_cpu: processor seconds of this process, which a busy machine disturbs less.
+        ours_cpu: processor seconds of the same, child processes included, which a busy machine disturbs less.
         limit_cpu: the same of the other side.
     """
 
@@ -154,13 +156,26 @@ def in_turn(ours: Callable[[], Any], limit: Callable[[], Any], rounds: int, *, w
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, float]:
-    """Wall-clock seconds, and processor seconds of this process."""
+    """Wall-clock seconds, and processor seconds of this process and of those it starts."""
+    children = children_seconds()
     start, cpu = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start, time.process_time() - cpu
+    seconds, own = time.perf_counter() - start, time.process_time() - cpu
+    return seconds, own + children_seconds() - children
 
 
-@contextmanager
+def children_seconds() -> float:
+    """Processor seconds so far of this process's children, of those that still run as well as of those that ended."""
+    ended = os.times()
+    total = ended.children_user + ended.children_system
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # A child's entry has four numbers: its own seconds, and those of its children that ended.
+            total += sum(child.cpu_times()[:4])
+    return total
+
+
+@contextlib.contextmanager
 def workshop(folder: Path) -> Iterator[Path]:
     """Makes a folder the present project: its pool, scratch and results are there, and nobody else's are touched.
 

@@ -147,6 +147,8 @@ def write_run(
 ) -> Path:
     """A data set whose clips and targets are noise: tables, ``clips.zarr`` and ``targets.zarr``.
 
+    The targets are those that the default losses read, in the default teacher's shapes.
+
     Args:
         root: the folder ``data`` is written there.
         splits: how many videos each split has.
@@ -179,10 +181,13 @@ def write_run(
     ]
     write_labels(data / "labels.csv", labels)
     write_scales(data / "dataset.json", {"benchmark": ScoreScale(score_name="none", low=0.0, high=100.0)})
-    clip = ArraySpec("main", "uint8", clip_shape, ("t", "h", "w", "c"), {"policy": "fragments"})
+    clip = ArraySpec("main", "uint8", clip_shape, ("t", "h", "w", "c"), {"view": {"policy": "fragments", "grid": 4}})
     kinds = [
         ArraySpec("embedding_normed", "float16", (256,), ("channel",), {"benchmark": 1}),
         ArraySpec("logits", "float16", (1,), ("class",), {"benchmark": 1}),
+        ArraySpec(
+            "tokens", "float16", (4, 4, 4, 192), ("token_t", "token_h", "token_w", "token_channel"), {"benchmark": 1}
+        ),
     ]
     clips_of, targets_of = random_rows([clip]), random_rows(kinds)
 
@@ -217,7 +222,5 @@ def table_row(unit: Unit, path: Path | None = None, **geometry: Any) -> Video:
 
 
 def distill_settings(**changes: Any) -> DistillSettings:
-    """The default's student and settings, but for losses on targets that ``write_run`` does not make."""
-    settings = load_params(Path(__file__).parents[1] / "params.yaml").distill
-    losses = {name: weight for name, weight in settings.losses.items() if name != "tokens"}
-    return settings.model_copy(update={"losses": losses, **changes})
+    """The default's student and settings, but for what is changed."""
+    return load_params(Path(__file__).parents[1] / "params.yaml").distill.model_copy(update=changes)

@@ -2,104 +2,76 @@
 
 import statistics
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.harness import Figure, Setting, at_least, timed
-from benchmarks.material import CLIP_SHAPE, distill_settings, write_random_store, write_teacher, write_videos
-from cache import ArraySpec, open_store
+from benchmarks.material import distill_settings, write_run, write_teacher, write_videos
+from pipeline.aligned import AlignedData, DataPaths
 from pipeline.clips import RenderTask, render_video
 from pipeline.digests import file_digest
-from pipeline.losses import Batch, weighted_losses
+from pipeline.extraction import pooled_tokens
+from pipeline.losses import COLUMNS, Batch, weighted_losses
 from pipeline.models.internvideo2 import InternVideo2
-from pipeline.models.preprocessing import Preprocessing, normalise
-from pipeline.students import StudentModel, create_student
-from pipeline.teachers import internvideo2_tiny
+from pipeline.models.preprocessing import normalise
+from pipeline.optimisation import WeightAverage, reproducible
+from pipeline.params import DistillSettings
+from pipeline.projection import possible_losses, with_projectors
+from pipeline.students import create_student
+from pipeline.teachers.internvideo2_tiny import PREPROCESSING
+from pipeline.training import MAX_GRADIENT_NORM
 from pipeline.views import ViewPolicy
 
 LIMIT = "(teacher + decode + student) / student, each timed alone: what a free cache would save"
-_BATCH = 16
+_CLIPS = 64
 _POLICY = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4)
-_CLIP = ArraySpec("main", "uint8", CLIP_SHAPE, ("t", "h", "w", "c"), {"benchmark": 1})
 
 
 class Step:
-    """One optimiser step of the homologous student, from whatever clips and targets it is given."""
+    """One optimiser step of a student as ``distill`` takes it, from whatever batch it is given.
 
-    def __init__(self) -> None:
-        settings = distill_settings(losses={"mos_regression": 1.0, "feature_smoothl1": 0.05})
-        self._losses = weighted_losses(settings.losses)
-        self._student: StudentModel = create_student(
-            "internvideo2", settings.options.get("internvideo2", {}), target_dim=256, clip_shape=CLIP_SHAPE
-        ).train()
-        self._optimiser = torch.optim.AdamW(self._student.parameters(), lr=1e-4, fused=True)
-        self._labelled = torch.ones(_BATCH, dtype=torch.bool)
-        self._mos = torch.linspace(0, 1, _BATCH)
+    Attributes:
+        needs: the columns of a batch that the losses read.
+    """
 
-    def __call__(self, clips: torch.Tensor, embedding: torch.Tensor) -> None:
-        """Forward, backward, step."""
-        targets = {name: embedding for name in self._losses.needs if name != "mos"}
-        batch = Batch(clips=clips, mos=self._mos, labelled=self._labelled, targets=targets)
-        loss, _ = self._losses(self._student(clips), batch)
+    def __init__(self, settings: DistillSettings, data: AlignedData) -> None:
+        student = create_student(
+            settings.student,
+            settings.options.get(settings.student, {}),
+            target_dim=data.target_dim,
+            clip_shape=data.clip_shape,
+            grid=data.grid,
+        )
+        self._losses = weighted_losses(possible_losses(student, settings.losses))
+        self.needs = self._losses.needs
+        shapes = {name: data.target(name).shape[1:] for name in self.needs if name not in COLUMNS}
+        self._model = with_projectors(student, self.needs, shapes).train()
+        self._optimiser = torch.optim.AdamW(self._model.parameters(), lr=settings.learning_rate, fused=True)
+        self._average = WeightAverage(self._model, settings.weight_average) if settings.weight_average else None
+
+    def __call__(self, batch: Batch) -> None:
+        """Forward, backward, step, average."""
+        loss, _ = self._losses(self._model(batch.clips, batch.dataset), batch)
         self._optimiser.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), MAX_GRADIENT_NORM)
         self._optimiser.step()
+        if self._average:
+            self._average.update(self._model)
 
 
 def figures(setting: Setting) -> Iterator[Figure]:
-    """The default teacher and student on the default data set's kind of video."""
-    torch.set_num_threads(1)
-    tasks = [
-        RenderTask(
-            path=path,
-            digest=file_digest(path),
-            num_frames=None,
-            policies={"main": _POLICY},
-            num_views=1,
-            decoder="auto",
-            repeat=False,
-        )
-        for path in write_videos(setting.folder / "videos", _BATCH)
-    ]
-    teacher = InternVideo2.from_pretrained(write_teacher(setting.folder / "teacher")).eval()
-    kinds = [_CLIP, ArraySpec("embedding_normed", "float16", (256,), ("channel",), {"benchmark": 1})]
-    store = open_store(write_random_store(setting.folder / "s.zarr", num_videos=64, num_views=1, specs=kinds))
-    store.read("main", np.arange(64))
-    rows, step = np.random.default_rng(0), Step()
-    clips, embedding = torch.zeros(_BATCH, *CLIP_SHAPE, dtype=torch.uint8), torch.zeros(_BATCH, 256)
-
-    def decode() -> torch.Tensor:
-        return torch.from_numpy(np.concatenate([_rendered(task) for task in tasks]))
-
-    def look(pixels: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode():
-            output = teacher(_normalised(pixels, internvideo2_tiny.PREPROCESSING))
-        return output.embedding_normed.clone()
-
-    def in_the_loop() -> None:
-        pixels = decode()
-        step(pixels, look(pixels).detach().requires_grad_(False))
-
-    def from_the_cache() -> None:
-        chosen = rows.permutation(64)[:_BATCH]
-        read = torch.from_numpy(store.read("embedding_normed", chosen).astype(np.float32))
-        step(torch.from_numpy(store.read("main", chosen)), read)
-
-    parts: dict[str, Callable[[], Any]] = {
-        "loop": in_the_loop,
-        "cache": from_the_cache,
-        "decode": decode,
-        "teacher": lambda: look(clips),
-        "student": lambda: step(clips, embedding),
-    }
-    for work in parts.values():
-        work()
-    turns = [{name: timed(work)[0] for name, work in parts.items()} for _ in range(setting.rounds)]
+    """The default teacher, student and settings on the default data set's kind of video, one thread."""
+    settings = distill_settings()
+    with reproducible(seed=settings.seed, threads=1):
+        turns = _turns(setting, settings)
     saved = [turn["loop"] / turn["cache"] for turn in turns]
     possible = [(turn["teacher"] + turn["decode"] + turn["student"]) / turn["student"] for turn in turns]
-    detail = {f"{name}_seconds_per_step": statistics.median(turn[name] for turn in turns) for name in parts}
+    detail = {f"{name}_seconds_per_step": statistics.median(turn[name] for turn in turns) for name in turns[0]}
     yield Figure(
         what="speed-up of a step by the cache, as a share of the possible one",
         against="(teacher + decode + student) / student",
@@ -109,12 +81,57 @@ def figures(setting: Setting) -> Iterator[Figure]:
     )
 
 
+def _turns(setting: Setting, settings: DistillSettings) -> list[dict[str, float]]:
+    """Seconds of one step by either way and of each part alone, round by round."""
+    tasks = [_task(path) for path in write_videos(setting.folder / "videos", settings.batch_size)]
+    teacher = InternVideo2.from_pretrained(write_teacher(setting.folder / "teacher")).eval()
+    data = AlignedData(DataPaths.below(write_run(setting.folder, splits={"train": _CLIPS}, num_views=1)), "main")
+    rows, step = np.random.default_rng(0), Step(settings, data)
+    data.batch(np.arange(_CLIPS), step.needs)
+    given = data.batch(np.arange(settings.batch_size), step.needs)
+
+    def decode() -> torch.Tensor:
+        return torch.from_numpy(np.concatenate([_rendered(task) for task in tasks]))
+
+    @torch.no_grad()
+    def look(clips: torch.Tensor) -> dict[str, torch.Tensor]:
+        output = teacher(normalise(clips, PREPROCESSING.mean, PREPROCESSING.std))
+        tokens = pooled_tokens(output.tokens, teacher.config.grid, data.targets.arrays["tokens"].shape[1])
+        return {"embedding_normed": output.embedding_normed, "teacher_score": output.logits[:, 0], "tokens": tokens}
+
+    def in_the_loop() -> None:
+        clips = decode()
+        step(replace(given, clips=clips, targets=look(clips)))
+
+    def from_the_cache() -> None:
+        step(data.batch(rows.permutation(_CLIPS)[: settings.batch_size], step.needs))
+
+    parts: dict[str, Callable[[], Any]] = {
+        "loop": in_the_loop,
+        "cache": from_the_cache,
+        "decode": decode,
+        "teacher": lambda: look(given.clips),
+        "student": lambda: step(given),
+    }
+    for work in parts.values():
+        work()
+    return [{name: timed(work)[0] for name, work in parts.items()} for _ in range(setting.rounds)]
+
+
+def _task(path: Path) -> RenderTask:
+    return RenderTask(
+        path=path,
+        digest=file_digest(path),
+        num_frames=None,
+        policies={"main": _POLICY},
+        num_views=1,
+        decoder="auto",
+        repeat=False,
+    )
+
+
 def _rendered(task: RenderTask) -> np.ndarray:
     result = render_video(task)
     if isinstance(result, str):
         raise RuntimeError(result)
     return result.arrays["main"]
-
-
-def _normalised(pixels: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
-    return normalise(pixels, preprocessing.mean, preprocessing.std)

@@ -1,7 +1,7 @@
 """Peak memory of ``render``, ``extract`` and ``distill`` on a set four times larger, against the smaller set.
 
-Each runs in a process of its own, which tells its own high-water mark (``VmHWM``): ``ru_maxrss`` would begin with what
-the parent had when it forked. Worker processes are watched from outside.
+Each runs in a process of its own that did not make the set, and tells its own high-water mark (``VmHWM``):
+``ru_maxrss`` would begin with what the parent had when it forked. Its worker process, watched from outside, is added.
 """
 
 import json
@@ -33,17 +33,18 @@ _POLL_SECONDS = 0.02
 
 def figures(setting: Setting) -> Iterator[Figure]:
     """One figure per stage; ``extract`` and ``distill`` with the small default models."""
-    for stage, count in (
-        ("render", setting.size(40, 2)),
-        ("extract", setting.size(24, 2)),
-        ("distill", setting.size(48, 4)),
+    for stage, make, count in (
+        ("render", _make_videos, setting.size(40, 2)),
+        ("extract", _make_clips, setting.size(24, 2)),
+        ("distill", _make_run, setting.size(48, 4)),
     ):
         ratios, peaks = [], []
         for turn in range(setting.fewer(3)):
             told = []
             for number in (count, 4 * count):
                 folder = setting.folder / f"{stage} {number} {turn}"
-                arguments = [sys.executable, "-m", "benchmarks.measures.memory", stage, str(number), str(folder)]
+                make(folder, number)
+                arguments = [sys.executable, "-m", "benchmarks.measures.memory", stage, str(folder)]
                 done = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True)
                 told.append(json.loads(done.stdout.splitlines()[-1]))
             ratios.append(told[1]["bytes"] / told[0]["bytes"])
@@ -79,30 +80,50 @@ class Workers(threading.Thread):
     """Watches this process's children.
 
     Attributes:
-        peak_bytes: the largest high-water mark that was seen.
+        last_bytes: process → the high-water mark it was last seen with. Between fork and exec that is the parent's.
     """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.peak_bytes = 0
+        self.last_bytes: dict[int, int] = {}
+
+    @property
+    def peak_bytes(self) -> int:
+        """The largest child's; workers of these stages follow each other."""
+        return max(self.last_bytes.values(), default=0)
 
     def run(self) -> None:
         """Looks again and again, until the process ends."""
         this = psutil.Process()
         while True:
             for child in this.children():
-                self.peak_bytes = max(self.peak_bytes, high_water_bytes(child.pid))
+                if seen := high_water_bytes(child.pid):
+                    self.last_bytes[child.pid] = seen
             time.sleep(_POLL_SECONDS)
 
 
-def _render(folder: Path, count: int) -> Callable[[], object]:
+def _make_videos(folder: Path, count: int) -> None:
+    write_videos(folder / "videos", count)
+
+
+def _make_clips(folder: Path, count: int) -> None:
+    spec = ArraySpec("main", "uint8", CLIP_SHAPE, ("t", "h", "w", "c"), {"benchmark": 1})
+    write_random_store(folder / "clips.zarr", num_videos=count, num_views=2, specs=[spec])
+    write_teacher(folder / "teacher")
+
+
+def _make_run(folder: Path, count: int) -> None:
+    write_run(folder, splits={"train": count, "val": 4, "test": 2})
+
+
+def _render(folder: Path) -> Callable[[], object]:
     from benchmarks.measures.render import FRAGMENTS
     from pipeline.digests import file_digest
     from pipeline.params import load_params
     from pipeline.rendering import render
 
     params = load_params(_PARAMS)
-    paths = write_videos(folder / "videos", count)
+    paths = sorted((folder / "videos").iterdir())
     digests = [file_digest(path) for path in paths]
     units = [Unit(path.stem, digest, digest, 1) for path, digest in zip(paths, digests, strict=True)]
     videos = [table_row(unit, path) for unit, path in zip(units, paths, strict=True)]
@@ -116,37 +137,35 @@ def _render(folder: Path, count: int) -> Callable[[], object]:
     )
 
 
-def _extract(folder: Path, count: int) -> Callable[[], object]:
+def _extract(folder: Path) -> Callable[[], object]:
     from pipeline.extraction import Plan, extract
     from pipeline.params import load_params
 
     params = load_params(_PARAMS)
-    spec = ArraySpec("main", "uint8", CLIP_SHAPE, ("t", "h", "w", "c"), {"benchmark": 1})
-    clips = write_random_store(folder / "clips.zarr", num_videos=count, num_views=2, specs=[spec])
     settings = params.extract.model_copy(update={"threads": 1})
-    plan = Plan(teacher=write_teacher(folder / "teacher"), clips=clips, settings=settings, device="cpu")
+    plan = Plan(teacher=folder / "teacher", clips=folder / "clips.zarr", settings=settings, device="cpu")
     return lambda: extract(plan, folder / "targets.zarr", params.runtime.model_copy(update={"workers": 1}))
 
 
-def _distill(folder: Path, count: int) -> Callable[[], object]:
+def _distill(folder: Path) -> Callable[[], object]:
     from pipeline.aligned import DataPaths
     from pipeline.training import distil
 
-    data = write_run(folder, splits={"train": count, "val": 4, "test": 2})
     settings = distill_settings(epochs=1, threads=1)
-    return lambda: distil(settings, DataPaths.below(data), device="cpu")
+    return lambda: distil(settings, DataPaths.below(folder / "data"), device="cpu")
 
 
-def _main(stage: str, count: int, folder: Path) -> None:
-    """What the process of its own does: makes the set, runs the stage, tells its peak."""
+def _main(stage: str, folder: Path) -> None:
+    """What the process of its own does: runs the stage, tells its peak."""
     with workshop(folder):
-        work = {"render": _render, "extract": _extract, "distill": _distill}[stage](folder, count)
+        work = {"render": _render, "extract": _extract, "distill": _distill}[stage](folder)
         before = high_water_bytes()
         workers = Workers()
         workers.start()
         work()
-    print(json.dumps({"bytes": high_water_bytes(), "before": before, "workers": workers.peak_bytes}))
+    told = {"bytes": high_water_bytes() + workers.peak_bytes, "before": before, "workers": workers.peak_bytes}
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    _main(sys.argv[1], Path(sys.argv[2]))

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from benchmarks.harness import Figure, Setting, at_least
+from benchmarks.harness import Figure, Setting, at_least, children_seconds
 from benchmarks.material import write_videos
 from pipeline import registry
 from pipeline.clips import RenderTask, render_video
@@ -152,17 +150,10 @@ def measure(
 def _timed(function: Callable[[RenderTask], Any], tasks: Sequence[RenderTask], workers: int) -> tuple[float, float]:
     """Wall-clock and processor seconds of one pass over the tasks, without the start of the processes."""
     warm = [tasks[0]] * workers
-    start = cpu = last = 0.0
+    start = cpu = 0.0
     for number, (_, result) in enumerate(LocalWorkers(workers, _LIMITS).map(function, [*warm, *tasks])):
         if isinstance(result, Lost | str):
             raise RuntimeError(f"cannot measure: {result}")
         if number == workers - 1:
-            start, cpu = time.perf_counter(), _children_seconds()
-        last = _children_seconds()
-    return time.perf_counter() - start, last - cpu
-
-
-def _children_seconds() -> float:
-    """Processor seconds of the worker processes so far."""
-    times = [child.cpu_times() for child in psutil.Process().children()]
-    return sum(one.user + one.system for one in times)
+            start, cpu = time.perf_counter(), children_seconds()
+    return time.perf_counter() - start, children_seconds() - cpu

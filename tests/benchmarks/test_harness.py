@@ -2,13 +2,15 @@
 
 import importlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks import measures, results
 from benchmarks.__main__ import main, run
-from benchmarks.harness import Figure, at_least, at_most, in_turn, workshop
+from benchmarks.harness import Figure, at_least, at_most, in_turn, timed, workshop
 
 HERE = Path(measures.__file__).parent
 HEAVY = ("repro", "one_more")
@@ -26,6 +28,18 @@ def test_sides_take_turns_and_each_is_first_in_every_other_round() -> None:
     assert [ours * rate for ours, rate in zip(turns.time_ratios(), turns.rate_ratios(), strict=True)] == pytest.approx(
         [1.0, 1.0]
     )
+
+
+def test_processor_seconds_are_also_those_of_child_processes_whether_they_ended_or_still_run() -> None:
+    burn = "import time; input()\nwhile time.process_time() < 0.4: pass\nprint(flush=True); input()"
+    command = [sys.executable, "-c", burn]
+    assert timed(lambda: subprocess.run(command, input=b"\n\n", stdout=subprocess.DEVNULL, check=True))[1] >= 0.39
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as child:
+        to, from_ = child.stdin, child.stdout
+        assert to
+        assert from_
+        assert timed(lambda: (to.write(b"\n"), from_.readline()))[1] >= 0.2
+        to.write(b"\n")
 
 
 def test_a_figure_is_its_median_with_its_spread_and_says_whether_its_goal_holds() -> None:
