@@ -4,12 +4,14 @@
     python -m benchmarks.comparison student qmamba    # one of them
     python -m benchmarks.comparison student qmamba --threads 1    # beside another program
     python -m benchmarks.comparison table
+    python -m benchmarks.comparison ablation internvideo2_without_tokens    # one thing changed, to find out why
 
 A student is trained twice per seed, with the cached targets and on the scores alone, equally many steps, from the same
 first values. It needs what ``dvc repro extract`` leaves, and runs no teacher. Which students, with which settings:
 ``benchmarks/students.yaml``. A run that is stopped goes on where it was
 (``.teachonce/comparison``). Written: ``results/comparison/<student>.csv``, one row per seed and variant;
-``results/comparison/table.csv`` and ``table.md``.
+``results/comparison/table.csv`` and ``table.md``. An ablation is a student of that file with one thing changed; it is
+no part of the pipeline, and its rows are ``results/comparison/ablations/<name>.csv``.
 """
 
 import argparse
@@ -58,8 +60,8 @@ _TIMED_CLIPS, _TIMED_ROUNDS = 8, 5
 def main() -> None:
     """Trains one student, or joins what was measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.comparison", description=__doc__)
-    parser.add_argument("what", choices=["student", "table"])
-    parser.add_argument("name", nargs="?", help="a file of pipeline/students")
+    parser.add_argument("what", choices=["student", "ablation", "table"])
+    parser.add_argument("name", nargs="?", help=f"a student or an ablation of {PLAN.name}")
     parser.add_argument("--threads", type=int, help="of a student's training, instead of distill.threads")
     arguments = parser.parse_args()
     plan = read_plan(PLAN)
@@ -73,27 +75,37 @@ def main() -> None:
         (RESULTS / "table.md").write_text(markdown(table), encoding="utf-8")
         print(markdown(table))
         return
-    if arguments.name not in plan["students"]:
-        parser.error(f"got {arguments.name!r}; {PLAN.name} names {', '.join(plan['students'])}")
-    changes = plan["students"][arguments.name]
+    section, folder = ("students", RESULTS) if arguments.what == "student" else ("ablations", RESULTS / "ablations")
+    if arguments.name not in plan[section]:
+        parser.error(f"got {arguments.name!r}; {PLAN.name} names {', '.join(plan[section])}")
+    changes = plan[section][arguments.name]
     params, scratch = with_threads(load_params(), arguments.threads), SCRATCH / arguments.name
     rows = train_all(params, arguments.name, changes, plan["seeds"], scratch)
-    write_table(RESULTS / f"{arguments.name}.csv", COLUMNS, rows)
+    write_table(folder / f"{arguments.name}.csv", COLUMNS, rows)
+    if arguments.what == "ablation":
+        print(markdown(comparison_table(rows)))
     (scratch / FINISHED).unlink(missing_ok=True)
     shutil.rmtree(scratch / "distill", ignore_errors=True)
 
 
 def read_plan(path: Path) -> dict[str, Any]:
-    """The seeds, and each student's settings beside those of ``params.yaml``."""
+    """The seeds, and the settings of students and ablations beside those of ``params.yaml``."""
     plan: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return plan
 
 
 def settings_of(params: Params, name: str, changes: dict[str, Any], seed: int) -> DistillSettings:
-    """The section ``distill`` for one student: its name, seed and changes put in place."""
+    """The section ``distill`` for one student: its name, seed and changes put in place.
+
+    Args:
+        params: the settings.
+        name: of the student; of an ablation, whose changes name its ``student``.
+        changes: fields of the section; losses and options beside those that are there.
+        seed: of the training.
+    """
     whole = params.distill.model_dump()
-    losses = whole["losses"] | changes.get("losses", {})
-    return DistillSettings.model_validate(whole | changes | {"student": name, "seed": seed, "losses": losses})
+    beside = {field: whole[field] | changes.get(field, {}) for field in ("losses", "options")}
+    return DistillSettings.model_validate(whole | {"student": name} | changes | beside | {"seed": seed})
 
 
 def train_all(params: Params, name: str, changes: dict[str, Any], seeds: Sequence[int], scratch: Path) -> list[Row]:
@@ -196,7 +208,9 @@ def comparison_table(rows: Sequence[Row]) -> list[Row]:
 
 def kind(name: str) -> str:
     """In InternVQA's terms: the teacher, a student of its own architecture, or one of another."""
-    return {"teacher": "teacher", "internvideo2": "homologous"}.get(name, "heterogeneous")
+    if name == "teacher":
+        return "teacher"
+    return "homologous" if name.startswith("internvideo2") else "heterogeneous"
 
 
 def markdown(table: Sequence[Row]) -> str:

@@ -34,6 +34,17 @@ def test_the_plans_settings_are_allowed_and_replace_only_what_they_name() -> Non
         assert settings.losses == params.distill.losses | changes.get("losses", {})
 
 
+def test_an_ablation_changes_one_thing_of_a_student_in_the_plan() -> None:
+    params, plan = load_params(ROOT / "params.yaml"), comparison.read_plan(comparison.PLAN)
+    for name, changes in plan["ablations"].items():
+        whole = comparison.settings_of(params, changes["student"], plan["students"][changes["student"]], 7).model_dump()
+        changed = comparison.settings_of(params, name, changes, 7).model_dump()
+        assert [field for field in whole if whole[field] != changed[field]] == [
+            field for field in changes if field != "student"
+        ]
+    assert comparison.kind("internvideo2_without_tokens") == "homologous"
+
+
 def test_swinv2_c2f_trains_at_a_rate_of_its_own() -> None:
     params, plan = load_params(ROOT / "params.yaml"), comparison.read_plan(comparison.PLAN)
     rates = {
