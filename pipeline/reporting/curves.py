@@ -1,6 +1,7 @@
 """The figures made from CSV files: training curves, and the few-label study."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from pipeline.reporting.svg import MUTED, Marker, draw, marker
 _KINDS = ("loss", "srcc", "plcc", "krcc", "rmse")
 _NAME = re.compile(r"[^a-z0-9]+")
 _MAX_LINES = 42
+_OVER_ALONE = "over_alone"
+_APART = 0.012
+"""Between the marks of two variants, as a share of the axis: their intervals would hide each other."""
 
 
 @dataclass(frozen=True)
@@ -49,42 +53,76 @@ def training_curves(stage: str, table: Table, best_epoch: float | None) -> list[
     return figures
 
 
-def few_label_curves(table: Table) -> Figure | None:
-    """SRCC over the amount of labels, one line per variant.
+def few_label_curves(table: Table) -> list[Figure]:
+    """SRCC over the amount of labels, one line per variant; then what each variant has over the student alone.
 
     The first column is the amount; a column whose name has ``srcc`` is drawn, with its interval where columns of the
-    same name with ``_low`` and ``_high`` follow; columns of words name the variants.
+    same name with ``_low`` and ``_high`` follow; columns of words name the variants. ``over_alone``, paired by seed, is
+    a figure of its own, since its unit is another; the student alone, which has nothing over itself, is left out there.
 
     Returns:
-        None where the table has no such columns; the page then shows it as a table only.
+        No figure where the table has no such columns; the page then shows it as a table only.
     """
     amount = table.numbers(table.header[0])
     numeric = {name: values for name in table.header[1:] if (values := table.numbers(name)) is not None}
     measured = [name for name in numeric if "srcc" in name and not name.endswith(("_low", "_high"))]
     if amount is None or not measured:
-        return None
+        return []
     words = [name for name in table.header[1:] if name not in numeric]
     variants = [" ".join(filter(None, parts)) for parts in zip(*(table.text(name) for name in words), strict=True)]
-    variants = variants or [""] * len(table.rows)
-    lines = [(variant, name) for variant in dict.fromkeys(variants) for name in measured][:_MAX_LINES]
+    study = _Study(table.header[0], amount, variants or [""] * len(table.rows), numeric)
+    figures = [_few_label_figure(study, measured, "The same study with ever fewer labels.")]
+    if _OVER_ALONE in numeric:
+        gain = "What it has over the student without targets, paired by seed, with its interval over seeds."
+        figures.append(_few_label_figure(study, [_OVER_ALONE], gain))
+    return figures
+
+
+@dataclass(frozen=True)
+class _Study:
+    """The few-label table: the amount's name and values, each row's variant, and the columns of numbers."""
+
+    axis: str
+    amount: np.ndarray
+    variants: list[str]
+    numeric: dict[str, np.ndarray]
+
+    def rows(self, variant: str) -> np.ndarray:
+        """Of one variant, by rising amount."""
+        chosen = np.asarray([index for index, value in enumerate(self.variants) if value == variant])
+        return chosen[np.argsort(self.amount[chosen], kind="stable")]
+
+
+def _few_label_figure(study: _Study, measured: Sequence[str], caption: str) -> Figure:
+    of_difference = list(measured) == [_OVER_ALONE]
+    every = [(variant, name) for variant in dict.fromkeys(study.variants) for name in measured]
     legend: dict[str, Marker] = {}
-    for index, (variant, name) in enumerate(lines):
+    lines: list[tuple[str, str]] = []
+    for index, (variant, name) in enumerate(every[:_MAX_LINES]):
+        if of_difference and not study.numeric[name][study.rows(variant)].any():
+            continue
+        lines.append((variant, name))
         legend[f"{variant} {name}".strip() if len(measured) > 1 or not variant else variant] = marker(index)
 
     def paint(axes: Any) -> None:
-        for (variant, name), look in zip(lines, legend.values(), strict=True):
-            chosen = np.asarray([index for index, value in enumerate(variants) if value == variant])
-            order = chosen[np.argsort(amount[chosen], kind="stable")]
-            axes.plot(amount[order], numeric[name][order], color=look.colour, marker=look.shape, markersize=5.0)
-            low, high = (numeric.get(f"{name}{end}") for end in ("_low", "_high"))
-            if low is not None and high is not None:
-                axes.fill_between(amount[order], low[order], high[order], color=look.colour, alpha=0.15, linewidth=0)
-        axes.set_xlabel(table.header[0].replace("_", " "))
-        axes.set_ylabel(" / ".join(measured))
+        if of_difference:
+            axes.axhline(0.0, color=MUTED, linewidth=1.0, linestyle=(0, (2, 3)))
+        apart = _APART * float(np.ptp(study.amount)) if of_difference else 0.0
+        for number, ((variant, name), look) in enumerate(zip(lines, legend.values(), strict=True)):
+            order = study.rows(variant)
+            x = study.amount[order] + apart * (number - (len(lines) - 1) / 2)
+            axes.plot(x, study.numeric[name][order], color=look.colour, marker=look.shape, markersize=5.0)
+            low, high = (study.numeric.get(f"{name}{end}") for end in ("_low", "_high"))
+            if low is not None and high is not None and of_difference:
+                axes.vlines(x, low[order], high[order], color=look.colour, linewidth=1.5)
+            elif low is not None and high is not None:
+                axes.fill_between(x, low[order], high[order], color=look.colour, alpha=0.15, linewidth=0)
+        axes.set_xlabel(study.axis.replace("_", " "))
+        axes.set_ylabel(" / ".join(measured).replace("_", " "))
 
-    svg = draw("few-labels", f"{' and '.join(measured)} over {table.header[0]}", paint)
-    paired = " over_alone: beyond the student without targets, paired by seed." if "over_alone" in numeric else ""
-    return Figure(svg, f"The same study with ever fewer labels.{paired}", _swatches(legend))
+    name = "few-labels-gain" if of_difference else "few-labels"
+    svg = draw(name, f"{' and '.join(measured)} over {study.axis}", paint)
+    return Figure(svg, caption, _swatches(legend))
 
 
 def _curve_figure(

@@ -172,9 +172,7 @@ def _training_parts(run: Run) -> dict[str, Any]:
     few_labels = run.few_labels
     return {
         "training_figures": drawn,
-        "few_labels_figure": curves.few_label_curves(few_labels)
-        if few_labels is not None and few_labels.rows
-        else None,
+        "few_labels_figures": curves.few_label_curves(few_labels) if few_labels and few_labels.rows else [],
         "few_labels_table": _shown(few_labels),
     }
 

@@ -20,14 +20,26 @@ def test_a_table_without_numeric_epochs_has_no_curves():
 
 def test_few_labels_has_a_line_per_variant():
     study = table("fraction,variant,srcc,srcc_low,srcc_high 0.1,alone,0.4,0.3,0.5 1,alone,0.8,0.7,0.9 0.1,taught,0.6,,")
-    figure = curves.few_label_curves(study)
+    (figure,) = curves.few_label_curves(study)
     assert list(figure.legend) == ["alone", "taught"]
 
 
+def test_few_labels_draws_what_a_variant_has_over_the_student_alone():
+    header = "fraction,variant,srcc,over_alone,over_alone_low,over_alone_high"
+    study = table(
+        f"{header} 0.1,alone,0.4,0,0,0 1,alone,0.8,0,0,0 0.1,taught,0.5,0.1,0.05,0.15 1,taught,0.8,0,-0.1,0.1"
+    )
+    levels, gain = curves.few_label_curves(study)
+    assert list(levels.legend) == ["alone", "taught"]
+    assert list(gain.legend) == ["taught"]
+    assert gain.legend["taught"] == levels.legend["taught"]
+    assert "over_alone over fraction" in gain.svg
+
+
 def test_few_labels_with_a_column_per_variant():
-    figure = curves.few_label_curves(table("labelled,srcc_alone,srcc_taught 0.1,0.4,0.5 1,0.8,0.8"))
+    (figure,) = curves.few_label_curves(table("labelled,srcc_alone,srcc_taught 0.1,0.4,0.5 1,0.8,0.8"))
     assert list(figure.legend) == ["srcc_alone", "srcc_taught"]
 
 
 def test_few_labels_without_srcc_is_a_table_only():
-    assert curves.few_label_curves(table("fraction,rmse 0.1,3")) is None
+    assert curves.few_label_curves(table("fraction,rmse 0.1,3")) == []
