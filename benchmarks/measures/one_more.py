@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -47,8 +48,8 @@ def figures(setting: Setting) -> Iterator[Figure]:
         ratios=[mine / theirs for mine, theirs in zip(both, limit, strict=True)],
         goal=at_most(1.5),
         detail={
-            **{f"{stage}_seconds": min(times) for stage, times in ours.items()},
-            **{f"alone_{stage}_seconds": min(times) for stage, times in alone.items()},
+            **{f"{stage}_seconds": statistics.median(times) for stage, times in ours.items()},
+            **{f"alone_{stage}_seconds": statistics.median(times) for stage, times in alone.items()},
         },
     )
 

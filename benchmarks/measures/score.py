@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Figure, Setting, at_most, in_turn
-from benchmarks.material import CLIP_SHAPE
+from benchmarks.material import CLIP_SHAPE, distill_settings
 from benchmarks.measures.start_up import teachonce
 from pipeline.calibration import fit_calibration
 from pipeline.clip_statistics import NUM_STATISTICS
@@ -100,13 +100,17 @@ def _source(num_frames: int, height: int, width: int) -> Video420:
 
 def _write_student(folder: Path) -> Path:
     torch.manual_seed(0)
-    student = create_student("internvideo2", {}, target_dim=256, clip_shape=CLIP_SHAPE).eval()
+    settings = distill_settings()
+    options = settings.options.get(settings.student, {})
+    student = create_student(settings.student, options, target_dim=256, clip_shape=CLIP_SHAPE, grid=_POLICY.grid).eval()
     scores, mos = np.linspace(0, 1, 20), np.linspace(5, 95, 20)
     calibration = fit_calibration(scores, mos, dataset="benchmark", score_name="none", scale_low=0.0, scale_high=100.0)
     config = student.config
     config.view, config.num_views = clip_fingerprint(_POLICY, decoder="auto", short="fail"), _VIEWS
     config.calibrations = {"benchmark": calibration.as_dict()}
-    embeddings = np.random.default_rng(0).normal(size=(12, 256 + NUM_STATISTICS))
+    with torch.inference_mode():
+        width = student(torch.zeros(1, *CLIP_SHAPE, dtype=torch.uint8)).embedding.shape[-1]
+    embeddings = np.random.default_rng(0).normal(size=(12, width + NUM_STATISTICS))
     config.domain = fit_domain(embeddings[:8], embeddings[8:]).as_dict()
     config.provenance = {"distill": {"threads": 1}}
     student.save_pretrained(folder)
