@@ -16,6 +16,7 @@ from rich.table import Table
 from pipeline.aligned import DataPaths
 from pipeline.params import DistillSettings
 from pipeline.records import refusals_unwrapped, replacing
+from pipeline.registry import find
 
 _PIPELINE = Path(__file__).parent
 
@@ -70,10 +71,11 @@ def run_digest(settings: Mapping[str, Any], digests: Mapping[str, str], student:
     Returns:
         16 hexadecimal digits.
     """
-    files = ["training.py", "training_state.py", "projection.py", "optimisation.py", "aligned.py", "batches.py"]
-    files += [f"students/{name}.py" for name in ("__init__", student)]
-    files += [f"losses/{name}.py" for name in ("__init__", *losses)]
-    code = {name: hashlib.sha256((_PIPELINE / name).read_bytes()).hexdigest() for name in files}
+    names = ["training.py", "training_state.py", "projection.py", "optimisation.py", "aligned.py", "batches.py"]
+    files = [_PIPELINE / name for name in (*names, "students/__init__.py", "losses/__init__.py")]
+    found = [find("students", student), *(find("losses", name) for name in losses)]
+    files += [Path(str(module.__file__)) for module in found]
+    code = {f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     text = json.dumps([settings, digests, code, torch.__version__, np.__version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

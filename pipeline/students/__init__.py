@@ -121,6 +121,19 @@ class StudentModel(PreTrainedModel):
     def init_weights(self) -> None:
         """Leaves the weights alone: each network gives itself its initial values."""
 
+    @classmethod
+    def from_pretrained(cls, *arguments: Any, **options: Any) -> Any:
+        """As transformers', into memory of its own.
+
+        A mapped file has its values at any address, and on some processors (AMD's, with MKL) the last bits of a product
+        depend on the address: a student that was read would differ from the one that was written.
+        """
+        loaded = super().from_pretrained(*arguments, **options)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        for value in (*model.parameters(), *model.buffers()):
+            value.data = value.data.clone()
+        return loaded
+
     def forward(self, clips: Tensor) -> StudentOutput:
         """Scores clips.
 

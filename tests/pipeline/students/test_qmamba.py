@@ -71,7 +71,7 @@ def test_only_prompts_train_and_nothing_else_moves_by_a_bit(trained, tiny_paths,
     trainable = {name.removeprefix("network.") for name, value in begun.named_parameters() if value.requires_grad}
     assert trainable == added
     assert any(tuned[name].abs().max() > 0 for name in added if name.endswith(("scale.weight", "shift.weight")))
-    assert set(result.student.config.provenance["digests"]) == {"clips", "targets", "initial"}
+    assert set(result.student.config.provenance["digests"]) == {"clips", "targets", "labels", "initial"}
     result.student.save_pretrained(tmp_path / "tuned")
     again = load_student(tmp_path / "tuned")
     with torch.no_grad():

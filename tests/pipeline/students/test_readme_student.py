@@ -34,10 +34,10 @@ def name(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("conformance", CONFORMANCE)
-def test_passes_the_conformance_test(name, conformance, tmp_path):
+def test_passes_the_conformance_test(name, conformance, tiny_paths, tmp_path):
     method = getattr(test_students.TestEveryStudent(), conformance)
-    wanted = inspect.signature(method).parameters
-    method(**{key: value for key, value in (("name", name), ("tmp_path", tmp_path)) if key in wanted})
+    fixtures = {"name": name, "tiny_paths": tiny_paths, "tmp_path": tmp_path}
+    method(**{key: fixtures[key] for key in inspect.signature(method).parameters})
 
 
 def test_learns_from_the_cache(name, tiny_data):
