@@ -3,6 +3,7 @@
     dvc repro benchmarks/dvc.yaml                     # all students, then the table; trains only what has changed
     python -m benchmarks.comparison student qmamba    # one of them
     python -m benchmarks.comparison student qmamba --threads 1    # beside another program
+    python -m benchmarks.comparison probes            # scikit-learn on the cached embeddings: seconds
     python -m benchmarks.comparison table
     python -m benchmarks.comparison ablation internvideo2_without_tokens    # one thing changed, to find out why
 
@@ -32,10 +33,11 @@ import yaml
 from benchmarks.ledger import Ledger, context_of, write_table
 from benchmarks.seeds import with_threads, without_targets
 from cache.errors import CacheError
-from pipeline.aligned import DataPaths
-from pipeline.evaluation import evaluate
+from pipeline.aligned import AlignedData, DataPaths
+from pipeline.evaluation import evaluate, metrics_of
 from pipeline.metrics import paired_difference
 from pipeline.params import DistillSettings, Params, load_params
+from pipeline.probes import probe_all
 from pipeline.students import StudentModel
 from pipeline.training import distil
 from stages import run_stage
@@ -44,7 +46,7 @@ RESULTS = Path("results/comparison")
 SCRATCH = Path(".teachonce/comparison")
 FINISHED = "finished.json"
 PLAN = Path(__file__).with_name("students.yaml")
-WITH, ALONE = "with targets", "alone"
+WITH, ALONE, PROBE = "with targets", "alone", "probe"
 COLUMNS = (
     *("student", "seed", "variant", "srcc", "srcc_low", "srcc_high", "plcc", "val_srcc"),
     *("parameters", "flops", "milliseconds", "training_seconds"),
@@ -60,16 +62,20 @@ _TIMED_CLIPS, _TIMED_ROUNDS = 8, 5
 def main() -> None:
     """Trains one student, or joins what was measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.comparison", description=__doc__)
-    parser.add_argument("what", choices=["student", "ablation", "table"])
+    parser.add_argument("what", choices=["student", "ablation", "probes", "table"])
     parser.add_argument("name", nargs="?", help=f"a student or an ablation of {PLAN.name}")
     parser.add_argument("--threads", type=int, help="of a student's training, instead of distill.threads")
     arguments = parser.parse_args()
     plan = read_plan(PLAN)
     RESULTS.mkdir(parents=True, exist_ok=True)
+    if arguments.what in ("probes", "table") and arguments.threads is not None:
+        parser.error(f"got --threads with {arguments.what}, which trains no student; expected student NAME before it")
+    if arguments.what == "probes":
+        write_table(RESULTS / "probes.csv", COLUMNS, probe_rows(load_params()))
+        return
     if arguments.what == "table":
-        if arguments.threads is not None:
-            parser.error("got --threads with table, which trains nothing; expected student NAME before it")
-        rows = [row for name in plan["students"] for row in read_rows(RESULTS / f"{name}.csv")]
+        rows = read_rows(RESULTS / "probes.csv")
+        rows += [row for name in plan["students"] for row in read_rows(RESULTS / f"{name}.csv")]
         table = comparison_table(rows)
         write_table(RESULTS / "table.csv", TABLE, table)
         (RESULTS / "table.md").write_text(markdown(table), encoding="utf-8")
@@ -157,6 +163,20 @@ def train_one(
         yield {"student": "teacher", "seed": seed, "variant": WITH} | _agreement(metrics["teacher"])
 
 
+def probe_rows(params: Params) -> list[Row]:
+    """Every probe on the cached embeddings, fitted on the labelled training videos, on the test split.
+
+    Returns:
+        Rows with the columns ``COLUMNS``; a probe draws nothing, so its seed is 0.
+    """
+    data = AlignedData(DataPaths(), params.distill.view_set)
+    test = [entry for entry in data.split("test") if entry.label.mos is not None]
+    return [
+        {"student": name, "seed": 0, "variant": PROBE} | _agreement(metrics_of(test, values, params.evaluate))
+        for name, values in probe_all(data, test).items()
+    ]
+
+
 def milliseconds_per_clip(student: StudentModel) -> float:
     """Median time of one clip's forward pass, in small batches, on the CPU with the threads that torch has."""
     clips = torch.zeros(_TIMED_CLIPS, *student.config.clip_shape, dtype=torch.uint8)
@@ -171,27 +191,27 @@ def milliseconds_per_clip(student: StudentModel) -> float:
 
 
 def comparison_table(rows: Sequence[Row]) -> list[Row]:
-    """One row for the teacher and one per student, in the order of the rows.
+    """One row for the teacher and one per probe and student, in the order of the rows.
 
-    The 95 % interval of a student is that of its mean over seeds; the teacher, which is the same for all of them, has
-    the interval of a bootstrap over the contents of the test split.
+    The 95 % interval of a student is that of its mean over seeds; the teacher and the probes, which are the same for
+    every seed, have the interval of a bootstrap over the contents of the test split.
     """
     table = []
     for name in dict.fromkeys(["teacher", *(row["student"] for row in rows)]):
         own = [row for row in rows if row["student"] == name]
-        taught = {row["seed"]: row for row in own if row["variant"] == WITH}
+        taught = {row["seed"]: row for row in own if row["variant"] in (WITH, PROBE)}
         alone = {row["seed"]: row for row in own if row["variant"] == ALONE}
         srcc = paired_difference([row["srcc"] for row in taught.values()], [0.0] * len(taught))
         entry: Row = {
             "predictor": name,
-            "kind": kind(name),
+            "kind": "probe" if own[0]["variant"] == PROBE else kind(name),
             "seeds": len(taught),
             "srcc": srcc.value,
             "srcc_low": srcc.low,
             "srcc_high": srcc.high,
             "plcc": statistics.mean(row["plcc"] for row in taught.values()),
         }
-        if name == "teacher":
+        if entry["kind"] in ("teacher", "probe"):
             entry |= {end: own[0][end] for end in ("srcc_low", "srcc_high")}
         if alone:
             gain = paired_difference(*([of[seed]["srcc"] for seed in taught] for of in (taught, alone)))

@@ -15,11 +15,13 @@ from cache import ArraySpec, Failed, Job, Pool, Rows, Unit, build_store
 from pipeline.digests import file_digest
 from pipeline.manifest import Split, Video
 from pipeline.params import DistillSettings, load_params
+from pipeline.views import ViewPolicy
 
 EMBEDDING = ArraySpec("embedding", "float16", (768,), ("channel",), {"benchmark": 1})
 SMALL_CLIP = ArraySpec("clip", "uint8", (8, 64, 64, 3), ("t", "h", "w", "c"), {"benchmark": 1})
-CLIP_SHAPE = (8, 112, 112, 3)
-"""Of the default view set."""
+VIEW = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=96, grid=3)
+"""The default view set."""
+CLIP_SHAPE = (VIEW.num_frames, VIEW.size, VIEW.size, 3)
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -181,12 +183,14 @@ def write_run(
     ]
     write_labels(data / "labels.csv", labels)
     write_scales(data / "dataset.json", {"benchmark": ScoreScale(score_name="none", low=0.0, high=100.0)})
-    clip = ArraySpec("main", "uint8", clip_shape, ("t", "h", "w", "c"), {"view": {"policy": "fragments", "grid": 4}})
+    clip = ArraySpec(
+        "main", "uint8", clip_shape, ("t", "h", "w", "c"), {"view": {"policy": VIEW.policy, "grid": VIEW.grid}}
+    )
     kinds = [
         ArraySpec("embedding_normed", "float16", (256,), ("channel",), {"benchmark": 1}),
         ArraySpec("logits", "float16", (1,), ("class",), {"benchmark": 1}),
         ArraySpec(
-            "tokens", "float16", (4, 4, 4, 192), ("token_t", "token_h", "token_w", "token_channel"), {"benchmark": 1}
+            "tokens", "float16", (2, 6, 6, 192), ("token_t", "token_h", "token_w", "token_channel"), {"benchmark": 1}
         ),
     ]
     clips_of, targets_of = random_rows([clip]), random_rows(kinds)

@@ -76,11 +76,28 @@ def evaluate(settings: EvaluateSettings, paths: DataPaths, student_folder: Path,
             predictions["teacher"] = teacher
         for name, unit in baselines(data, test, paths.videos.parent).items():
             predictions[name] = np.array([_from_unit(entry, value) for entry, value in zip(test, unit, strict=True)])
-    metrics = {name: _metrics(test, values, settings) for name, values in predictions.items()}
+    metrics = {name: metrics_of(test, values, settings) for name, values in predictions.items()}
     intervals = _intervals(student, test, views)
     metrics["student"] |= _interval_metrics(test, intervals)
     details = _details(student, test, intervals, vectors, paths.videos.parent)
     return Evaluation(test, predictions, metrics, _differences(test, predictions, settings), details)
+
+
+def metrics_of(entries: Sequence[VideoRows], values: np.ndarray, settings: EvaluateSettings) -> dict[str, float]:
+    """The metrics of a predictor, each the mean over data sets, since scores of different data sets share no scale.
+
+    Args:
+        entries: scored videos, ``n``.
+        values: its predictions, shape ``(n,)``.
+        settings: the section ``evaluate``.
+    """
+    per_dataset = [
+        score_predictions(
+            values[rows], mos, contents, num_resamples=settings.bootstrap, seed=settings.seed
+        ).as_numbers()
+        for rows, mos, contents in _by_dataset(entries)
+    ]
+    return {name: float(np.mean([scores[name] for scores in per_dataset])) for name in per_dataset[0]}
 
 
 def prediction_rows(evaluation: Evaluation) -> list[dict[str, object]]:
@@ -131,17 +148,6 @@ def _teacher(data: AlignedData, test: Sequence[VideoRows]) -> np.ndarray | None:
     known = teacher_scores(data, labelled)
     assert known is not None
     return calibrated(fit_calibrations(labelled, known), test, scores)
-
-
-def _metrics(entries: Sequence[VideoRows], values: np.ndarray, settings: EvaluateSettings) -> dict[str, float]:
-    """The metrics, each the mean over data sets, since scores of different data sets share no scale."""
-    per_dataset = [
-        score_predictions(
-            values[rows], mos, contents, num_resamples=settings.bootstrap, seed=settings.seed
-        ).as_numbers()
-        for rows, mos, contents in _by_dataset(entries)
-    ]
-    return {name: float(np.mean([scores[name] for scores in per_dataset])) for name in per_dataset[0]}
 
 
 def _differences(

@@ -90,6 +90,13 @@ def test_a_student_of_the_comparison_depends_on_exactly_the_files_it_imports(
     assert {dep for dep in listed if dep.startswith("data/")} == read
 
 
+def test_the_comparisons_probes_depend_on_exactly_the_files_they_import(compared: dict[str, Any]) -> None:
+    listed = set(compared["probes"]["deps"])
+    wanted = closure(Path("benchmarks/comparison.py"))
+    wanted = wanted.union(*(closure(Path(f"pipeline/losses/{name}.py")) for name in names("losses")))
+    check_code("probes", "benchmarks/dvc.yaml", listed, wanted)
+
+
 def test_the_comparisons_table_depends_on_what_makes_it(compared: dict[str, Any]) -> None:
     deps = compared["table"]["deps"]
     assert {"benchmarks/comparison.py", "benchmarks/ledger.py", "pipeline/metrics.py"} <= set(deps)

@@ -21,12 +21,17 @@ from benchmarks.material import EMBEDDING, SMALL_CLIP, distill_settings, write_r
 from benchmarks.measures.memory import high_water_bytes
 from cache import ArraySpec, Pool, open_store
 from cache.layout import Layout
+from pipeline.adaptation import adapt
 from pipeline.aligned import AlignedData, DataPaths
-from pipeline.manifest import Split
+from pipeline.manifest import Split, read_videos
+from pipeline.params import DistillSettings, load_params
 from pipeline.training import distil
+from stages import evaluate as evaluate_stage
+from stages import report as report_stage
 
 LIMIT = "ten times as long for ten times as many: linear growth is a ratio of 1"
-_TRAINING_CLIP = (8, 56, 56, 3)
+_TRAINING_CLIP = (8, 48, 48, 3)
+_PARAMS = Path(__file__).parents[2] / "params.yaml"
 _TINY_CLIP = ArraySpec("clip", "uint8", (8, 64, 64, 3), ("t", "h", "w", "c"), {"benchmark": 2})
 
 
@@ -93,18 +98,65 @@ def _rows(spec: ArraySpec) -> Callable[[Path, int], dict[str, float]]:
 
 
 def _training(folder: Path, count: int) -> dict[str, float]:
-    """One epoch of the default student on tiny clips, with what a stage does before and after it.
-
-    The set is made in a process of its own, whose memory is not counted.
-    """
-    splits: dict[Split, int] = {"train": count * 6 // 10, "val": count * 15 // 100, "test": count // 4}
+    """One epoch of the default student on tiny clips, with what a stage does before and after it."""
     with workshop(folder):
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as maker:
-            data = maker.submit(write_run, folder, splits=splits, clip_shape=_TRAINING_CLIP).result()
+        data = _beside(write_run, folder, splits=_splits(count), clip_shape=_TRAINING_CLIP)
         paths = DataPaths.below(data)
         opening = timed(lambda: AlignedData(paths, "main"))[0]
-        whole = timed(lambda: distil(distill_settings(epochs=1, threads=1, warmup_epochs=0.0), paths, device="cpu"))[0]
+        whole = timed(lambda: distil(_one_epoch(), paths, device="cpu"))[0]
     return {"opening_seconds": opening, "one_epoch_seconds": whole}
+
+
+def _adaptation(folder: Path, count: int) -> dict[str, float]:
+    """One epoch of the default teacher's last block, one view of each labelled video: the stage without its writing."""
+    with workshop(folder):
+        data = _beside(write_run, folder, splits=_splits(count), num_views=1)
+        settings = load_params(_PARAMS).adapt.model_copy(update={"threads": 1, "epochs": 1})
+        whole = timed(
+            lambda: adapt(
+                settings,
+                clips=data / "clips.zarr",
+                tables=data,
+                teacher=Path("models/teacher"),
+                curves=Path("curves.csv"),
+                device="cpu",
+            )
+        )[0]
+    return {"one_epoch_seconds": whole}
+
+
+def _last_stages(folder: Path, count: int) -> dict[str, float]:
+    """Stages ``evaluate`` and ``report`` after a run on tiny clips, a quarter of them in the test split."""
+    with workshop(folder):
+        _beside(_write_finished_run, folder, count)
+        return {"evaluate_seconds": timed(evaluate_stage.main)[0], "report_seconds": timed(report_stage.main)[0]}
+
+
+def _write_finished_run(folder: Path, count: int) -> None:
+    """Everything that the stages before ``evaluate`` leave."""
+    data = write_run(folder, splits=_splits(count), clip_shape=_TRAINING_CLIP)
+    for video in read_videos(data / "videos.csv"):
+        file = data / video.path
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(video.video_id.encode())
+    (folder / "params.yaml").write_bytes(_PARAMS.read_bytes())
+    with workshop(folder):
+        result = distil(_one_epoch(), DataPaths.below(data), device="cpu")
+        result.student.save_pretrained(Path("models/student"))
+
+
+def _splits(count: int) -> dict[Split, int]:
+    return {"train": count * 6 // 10, "val": count * 15 // 100, "test": count // 4}
+
+
+def _one_epoch() -> DistillSettings:
+    return distill_settings(epochs=1, threads=1, warmup_epochs=0.0)
+
+
+def _beside(make: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Calls a function in a process of its own, whose memory is not counted."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as maker:
+        return maker.submit(make, *given, **named).result()
 
 
 def _root(folder: Path, count: int) -> dict[str, float]:
@@ -123,7 +175,9 @@ _PARTS: dict[str, Callable[[Path, int], dict[str, float]]] = {
     "manifest": _manifest,
     "embeddings": _rows(EMBEDDING),
     "clips": _rows(_TINY_CLIP),
+    "adapt": _adaptation,
     "distill": _training,
+    "evaluate and report": _last_stages,
     "root": _root,
 }
 

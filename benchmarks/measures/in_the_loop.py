@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Figure, Setting, at_least, timed
-from benchmarks.material import distill_settings, write_run, write_teacher, write_videos
+from benchmarks.material import VIEW, distill_settings, write_run, write_teacher, write_videos
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.clips import RenderTask, render_video
 from pipeline.digests import file_digest
@@ -24,11 +24,9 @@ from pipeline.projection import possible_losses, with_projectors
 from pipeline.students import create_student
 from pipeline.teachers.internvideo2_tiny import PREPROCESSING
 from pipeline.training import MAX_GRADIENT_NORM
-from pipeline.views import ViewPolicy
 
 LIMIT = "(teacher + decode + student) / student, each timed alone: what a free cache would save"
 _CLIPS = 64
-_POLICY = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4)
 
 
 class Step:
@@ -123,7 +121,7 @@ def _task(path: Path) -> RenderTask:
         path=path,
         digest=file_digest(path),
         num_frames=None,
-        policies={"main": _POLICY},
+        policies={"main": VIEW},
         num_views=1,
         decoder="auto",
         repeat=False,

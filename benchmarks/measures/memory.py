@@ -117,7 +117,7 @@ def _make_run(folder: Path, count: int) -> None:
 
 
 def _render(folder: Path) -> Callable[[], object]:
-    from benchmarks.measures.render import FRAGMENTS
+    from benchmarks.material import VIEW
     from pipeline.digests import file_digest
     from pipeline.params import load_params
     from pipeline.rendering import render
@@ -129,7 +129,7 @@ def _render(folder: Path) -> Callable[[], object]:
     videos = [table_row(unit, path) for unit, path in zip(units, paths, strict=True)]
     return lambda: render(
         params.render,
-        {"main": FRAGMENTS},
+        {"main": VIEW},
         videos,
         data_root=folder,
         store=folder / "clips.zarr",

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Figure, Setting, at_least, children_seconds
-from benchmarks.material import write_videos
+from benchmarks.material import VIEW, write_videos
 from pipeline import registry
 from pipeline.clips import RenderTask, render_video
 from pipeline.views import ViewPolicy, draw_view
 from pipeline.workers import Limits, LocalWorkers, Lost
 
 LIMIT = "the decoder alone: the same files opened, counted and decoded in as many processes, no pixel looked at"
-FRAGMENTS = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4)
 RESIZE = ViewPolicy(policy="resize", sampling="uniform", num_frames=8, size=224)
 _LIMITS = Limits(seconds=600.0)
 
@@ -33,12 +32,12 @@ def figures(setting: Setting) -> Iterator[Figure]:
     paths = write_videos(setting.folder / "videos", setting.size(12, 2), **size)
     rates: dict[int, list[float]] = {}
     for what, policy, workers in (
-        ("fragments, one worker", FRAGMENTS, 1),
+        ("fragments, one worker", VIEW, 1),
         ("resized, one worker", RESIZE, 1),
-        ("fragments, two workers", FRAGMENTS, 2),
+        ("fragments, two workers", VIEW, 2),
     ):
         found = measure(paths, {"main": policy}, workers=workers, rounds=setting.rounds)
-        if policy is FRAGMENTS:
+        if policy is VIEW:
             rates[workers] = found.rates
         yield Figure(
             what=f"render, {what}",

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Figure, Setting, at_most, in_turn
-from benchmarks.material import CLIP_SHAPE, distill_settings
+from benchmarks.material import CLIP_SHAPE, VIEW, distill_settings
 from benchmarks.measures.start_up import teachonce
 from pipeline.calibration import fit_calibration
 from pipeline.clip_statistics import NUM_STATISTICS
@@ -24,10 +24,9 @@ from pipeline.segments import Span
 from pipeline.students import create_student, load_student
 from pipeline.synthesis.encoding import Recipe, encode
 from pipeline.synthesis.planes import Video420
-from pipeline.views import ViewPolicy, draw_view
+from pipeline.views import draw_view
 
 LIMIT = "the decoder alone, on the frames that the views and the curve's points are cut from; no process is started"
-_POLICY = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4)
 _VIEWS, _FPS = 4, 25
 
 
@@ -73,7 +72,7 @@ def _frames(num_frames: int, height: int, width: int) -> list[int]:
     wanted = set()
     for span, view in spans:
         drawn = draw_view(
-            _POLICY,
+            VIEW,
             num_frames=span.stop - span.start,
             height=height,
             width=width,
@@ -102,11 +101,11 @@ def _write_student(folder: Path) -> Path:
     torch.manual_seed(0)
     settings = distill_settings()
     options = settings.options.get(settings.student, {})
-    student = create_student(settings.student, options, target_dim=256, clip_shape=CLIP_SHAPE, grid=_POLICY.grid).eval()
+    student = create_student(settings.student, options, target_dim=256, clip_shape=CLIP_SHAPE, grid=VIEW.grid).eval()
     scores, mos = np.linspace(0, 1, 20), np.linspace(5, 95, 20)
     calibration = fit_calibration(scores, mos, dataset="benchmark", score_name="none", scale_low=0.0, scale_high=100.0)
     config = student.config
-    config.view, config.num_views = clip_fingerprint(_POLICY, decoder="auto", short="fail"), _VIEWS
+    config.view, config.num_views = clip_fingerprint(VIEW, decoder="auto", short="fail"), _VIEWS
     config.calibrations = {"benchmark": calibration.as_dict()}
     with torch.inference_mode():
         width = student(torch.zeros(1, *CLIP_SHAPE, dtype=torch.uint8)).embedding.shape[-1]

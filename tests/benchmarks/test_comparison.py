@@ -21,7 +21,7 @@ def test_every_student_is_compared_and_has_its_stage() -> None:
     plan = comparison.read_plan(comparison.PLAN)
     assert set(plan["students"]) == set(names("students"))
     stages = yaml.safe_load((ROOT / "benchmarks/dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    tables = {f"results/comparison/{name}.csv" for name in plan["students"]}
+    tables = {f"results/comparison/{name}.csv" for name in [*plan["students"], "probes"]}
     assert tables <= set(stages["table"]["deps"])
 
 
@@ -80,9 +80,10 @@ def test_what_was_finished_is_kept_until_the_table_is_written(monkeypatch: pytes
     assert comparison.read_rows(comparison.RESULTS / "qmamba.csv")[0]["srcc"] == 0.7
     assert not kept.exists()
     assert used == [7, params.distill.threads]
-    monkeypatch.setattr(sys, "argv", ["comparison", "table", "--threads", "7"])
-    with pytest.raises(SystemExit):
-        comparison.main()
+    for what in ("table", "probes"):
+        monkeypatch.setattr(sys, "argv", ["comparison", what, "--threads", "7"])
+        with pytest.raises(SystemExit):
+            comparison.main()
 
 
 def _row(student: str, seed: int, variant: str, srcc: float) -> dict[str, object]:
@@ -110,6 +111,28 @@ def test_the_table_pairs_by_seed_and_puts_the_teacher_first() -> None:
     text = comparison.markdown([teacher, student])
     assert "| qmamba | heterogeneous | 0.810 [" in text
     assert "2.00 M | 300 | 4.0 | 50 s |" in text
+
+
+def test_probes_stand_in_the_table_with_an_interval_and_without_a_gain(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    paths = write_tiny_run(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(comparison, "DataPaths", lambda: paths)
+    monkeypatch.setattr(comparison, "load_params", lambda: load_params(ROOT / "params.yaml"))
+    monkeypatch.setattr(sys, "argv", ["comparison", "probes"])
+    comparison.main()
+    rows = comparison.read_rows(comparison.RESULTS / "probes.csv")
+    assert [row["student"] for row in rows] == ["ridge", "svr", "knn"]
+    teacher = _row("teacher", 1, "with targets", 0.90)
+    table = comparison.comparison_table([*rows, _row("qmamba", 1, "with targets", 0.8), teacher])
+    assert [row["kind"] for row in table] == ["teacher", "probe", "probe", "probe", "heterogeneous"]
+    for row, made in zip(rows, table[1:4], strict=True):
+        assert [made[name] for name in ("srcc", "srcc_low", "srcc_high")] == [
+            row[name] for name in ("srcc", "srcc_low", "srcc_high")
+        ]
+        assert "gain" not in made
+        assert row["srcc_low"] < row["srcc"] < row["srcc_high"]
 
 
 def test_a_pair_is_trained_on_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
