@@ -19,7 +19,7 @@ from pipeline.views import ViewPolicy
 
 EMBEDDING = ArraySpec("embedding", "float16", (768,), ("channel",), {"benchmark": 1})
 SMALL_CLIP = ArraySpec("clip", "uint8", (8, 64, 64, 3), ("t", "h", "w", "c"), {"benchmark": 1})
-VIEW = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=96, grid=3)
+VIEW = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4)
 """The default view set."""
 CLIP_SHAPE = (VIEW.num_frames, VIEW.size, VIEW.size, 3)
 Arrays = dict[str, NDArray[Any]]
@@ -190,7 +190,7 @@ def write_run(
         ArraySpec("embedding_normed", "float16", (256,), ("channel",), {"benchmark": 1}),
         ArraySpec("logits", "float16", (1,), ("class",), {"benchmark": 1}),
         ArraySpec(
-            "tokens", "float16", (2, 6, 6, 192), ("token_t", "token_h", "token_w", "token_channel"), {"benchmark": 1}
+            "tokens", "float16", (4, 4, 4, 192), ("token_t", "token_h", "token_w", "token_channel"), {"benchmark": 1}
         ),
     ]
     clips_of, targets_of = random_rows([clip]), random_rows(kinds)

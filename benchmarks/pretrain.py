@@ -23,7 +23,7 @@ from pipeline.errors import PipelineError
 from pipeline.pretraining.evaluation import Ladders, across, baselines, held_out, natural, predict, within
 from pipeline.pretraining.examples import EVALUATION, TRAINING, WIDE_EVALUATION, Variety
 from pipeline.pretraining.export import export
-from pipeline.pretraining.replay import START, Replay, next_content, start_generators, wait_until_filled
+from pipeline.pretraining.replay import Replay, next_content, start_generators, wait_until_filled
 from pipeline.pretraining.training import Plan, Run, saved_plan
 
 FOLDER = Path(".teachonce/pretrain")
@@ -98,7 +98,7 @@ def train(
     log = folder / "log.txt"
     saved, saves, sums, count = time.monotonic(), 0, dict[str, float](), 0
     try:
-        wait_until_filled(replay, min(capacity, START), 600)
+        wait_until_filled(replay, capacity // 24, 600)
         while run.step < plan.steps and not stop.asked:
             for name, value in run.update(run.draw(replay)).items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -153,7 +153,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     values = predict(run.averaged(), ladders.clips)
     lines = [f"{name}: {len(values)} encodes of {len(set(ladders.content))} contents; step {run.step}"]
     lines.append(f"{'':28s} SRCC across   within")
-    named = [("embedded teacher", values), *baselines(ladders, training_contents=200)]
+    named = [("embedded teacher", values), *baselines(ladders, training_contents=100)]
     lines += [f"{title:28s} {across(found, ladders):11.3f} {within(found, ladders):8.3f}" for title, found in named]
     print("\n".join(lines))
     (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -198,14 +198,14 @@ def _log(path: Path, text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pretrain", description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=8000, help="optimiser steps in all")
+    parser.add_argument("--steps", type=int, default=6000, help="optimiser steps in all")
     parser.add_argument("--learning-rate", type=float, default=Plan(steps=1).learning_rate)
     parser.add_argument("--warmup", type=int, default=Plan(steps=1).warmup, help="steps")
     parser.add_argument("--initial", type=Path, help="begin with the weights of this exported folder")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of the training process")
     parser.add_argument("--workers", type=int, default=1, help="generator processes")
-    parser.add_argument("--capacity", type=int, default=16000, help="groups in the replay pool, 0.7 MB each")
+    parser.add_argument("--capacity", type=int, default=1500, help="groups in the replay pool, 1.9 MB each")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="checkpoint, pool and log (git-ignored)")
     parser.add_argument("--save-every", type=float, default=180.0, help="seconds between checkpoints")
     parser.add_argument("--watch", type=int, default=16, help="held-out contents to watch while training")

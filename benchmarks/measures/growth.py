@@ -30,7 +30,7 @@ from stages import evaluate as evaluate_stage
 from stages import report as report_stage
 
 LIMIT = "ten times as long for ten times as many: linear growth is a ratio of 1"
-_TRAINING_CLIP = (8, 48, 48, 3)
+_TRAINING_CLIP = (8, 56, 56, 3)
 _PARAMS = Path(__file__).parents[2] / "params.yaml"
 _TINY_CLIP = ArraySpec("clip", "uint8", (8, 64, 64, 3), ("t", "h", "w", "c"), {"benchmark": 2})
 

@@ -18,13 +18,13 @@ from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config, load_
 from pipeline.models.internvideo2.blocks import LayerScale, Mlp
 from pipeline.models.preprocessing import normalise
 from pipeline.models.stem import init_dct
-from pipeline.pretraining.examples import TOKENS, Group
-from pipeline.pretraining.objectives import Pretrainer, cells_of, losses, perceived, total
+from pipeline.pretraining.examples import Group
+from pipeline.pretraining.objectives import Pretrainer, losses, perceived, total
 from pipeline.pretraining.replay import Replay
 from pipeline.synthesis.seeding import generator
 from pipeline.teachers import internvideo2_tiny
 
-CHECKPOINT_VERSION = 4
+CHECKPOINT_VERSION = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,9 @@ class Plan:
     """
 
     steps: int
-    groups: int = 7
-    encodes: int = 3
-    tokens: float = 0.4
+    groups: int = 5
+    encodes: int = 4
+    tokens: float = 0.5
     learning_rate: float = 1.2e-3
     warmup: int = 50
     cooldown: float = 0.4
@@ -134,7 +134,7 @@ class Run:
         """
         start = time.monotonic()
         clips, dense, targets, codecs = to_tensors(batch)
-        order = generator("tokens", self.plan.seed, self.step).permutation(math.prod(TOKENS))
+        order = generator("tokens", self.plan.seed, self.step).permutation(dense.shape[1])
         seen = torch.from_numpy(np.sort(order[: round(self.plan.tokens * len(order))]))
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
@@ -142,7 +142,7 @@ class Run:
         self.pretrainer.train()
         with quick_arithmetic():
             found = self._forward(normalise(clips), seen)
-            terms = losses(found, dense[:, cells_of(seen)], targets, codecs, pixels, len(batch.clips))
+            terms = losses(found, dense[:, seen], targets, codecs, pixels, len(batch.clips))
             loss = total(terms)
             loss.backward()
         nn.utils.clip_grad_norm_(self.pretrainer.parameters(), 1.0)
@@ -157,17 +157,13 @@ class Run:
         return {name: float(term.detach()) for name, term in terms.items()}
 
     def draw(self, replay: Replay) -> Group:
-        """The batch of the current step: random groups, some encodes of each, in any of eight orientations."""
+        """The batch of the current step: random groups, some encodes of each, mirrored half the time."""
         rng = generator("batch", self.plan.seed, self.step)
         batch = replay.sample(rng, self.plan.groups)
         chosen = rng.permutation(batch.clips.shape[1])[: self.plan.encodes]
         clips, dense = batch.clips[:, chosen], batch.dense[:, chosen]
         if rng.random() < 0.5:
             clips, dense = clips[..., ::-1, :], dense[..., ::-1, :]
-        if rng.random() < 0.5:
-            clips, dense = clips[..., ::-1, :, :], dense[..., ::-1, :, :]
-        if rng.random() < 0.5:
-            clips, dense = clips.swapaxes(-3, -2), dense.swapaxes(-3, -2)
         return Group(
             np.ascontiguousarray(clips), np.ascontiguousarray(dense), batch.targets[:, chosen], batch.codecs[:, chosen]
         )

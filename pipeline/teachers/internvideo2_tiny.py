@@ -7,7 +7,7 @@ from pipeline.models.internvideo2 import InternVideo2Config
 from pipeline.models.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(
-    family="internvideo2_tiny", sampling="uniform", policy="fragments", size=96, num_frames=8, fragment_grid=3
+    family="internvideo2_tiny", sampling="uniform", policy="fragments", size=112, num_frames=8, fragment_grid=4
 )
 
 
@@ -15,13 +15,13 @@ def config() -> InternVideo2Config:
     """Returns the architecture, without a head."""
     return InternVideo2Config(
         embed_dim=192,
-        depth=4,
+        depth=5,
         num_heads=6,
         mlp_ratio=4.0,
-        patch_size=8,
-        tubelet_size=4,
+        patch_size=14,
+        tubelet_size=2,
         num_frames=8,
-        image_size=96,
+        image_size=112,
         layerscale_init=0.1,
         hidden_act="gelu_tanh",
         pool_dim=256,

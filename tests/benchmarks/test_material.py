@@ -14,7 +14,7 @@ def test_a_run_has_the_clips_and_targets_of_the_default_settings(tmp_path: Path)
     params = load_params(ROOT / "params.yaml")
     assert distill_settings() == params.distill
     data = AlignedData(DataPaths.below(write_run(tmp_path, splits={"train": 2})), "main")
-    assert (data.clip_shape, data.grid) == ((8, 96, 96, 3), 3)
+    assert (data.clip_shape, data.grid) == ((8, 112, 112, 3), 4)
     real = {spec.name: spec for spec in target_specs(params.extract, write_teacher(tmp_path / "teacher"))}
     for name, made in data.targets.arrays.items():
         assert (made.shape, str(made.dtype)) == (real[name].shape, real[name].dtype)

@@ -1,5 +1,4 @@
 import hashlib
-import math
 
 import numpy as np
 import pytest
@@ -10,20 +9,8 @@ from benchmarks import pretrain
 from pipeline.clips import RenderTask, render_video
 from pipeline.models.sampling import uniform_indices
 from pipeline.pretraining.evaluation import hand_features
-from pipeline.pretraining.examples import (
-    CELLS,
-    CLIP_PX,
-    ENCODES,
-    EVALUATION,
-    GRID,
-    TOKENS,
-    TRAINING,
-    Group,
-    fragment_places,
-    fragments,
-    make_groups,
-)
-from pipeline.pretraining.objectives import WEIGHTS, Predictions, cells_of, losses, perceived, total
+from pipeline.pretraining.examples import ENCODES, EVALUATION, TRAINING, Group, fragment_places, fragments, make_groups
+from pipeline.pretraining.objectives import WEIGHTS, Predictions, losses, perceived, total
 from pipeline.pretraining.replay import Replay
 from pipeline.pretraining.statistics import clip_statistics, token_statistics
 from pipeline.pretraining.training import Plan, Run
@@ -33,14 +20,12 @@ from pipeline.synthesis.sources import render
 from pipeline.teachers import internvideo2_tiny
 from pipeline.views import ViewPolicy
 
-CLIP = (8, CLIP_PX, CLIP_PX, 3)
-
 
 def _group(seed):
     rng = np.random.default_rng(seed)
     return Group(
-        rng.integers(0, 256, (ENCODES, *CLIP), dtype=np.uint8),
-        rng.normal(0, 1, (ENCODES, *CELLS, 4)).astype(np.float16),
+        rng.integers(0, 256, (ENCODES, 8, 112, 112, 3), dtype=np.uint8),
+        rng.normal(0, 1, (ENCODES, 4, 8, 8, 4)).astype(np.float16),
         rng.normal(0, 1, (ENCODES, 5)).astype(np.float32),
         rng.integers(0, 4, ENCODES),
     )
@@ -72,8 +57,8 @@ def test_examples_are_a_function_of_their_index():
     assert len(first) == TRAINING.views
     for group, same in zip(first, again, strict=True):
         assert all(np.array_equal(getattr(group, name), getattr(same, name)) for name in vars(group))
-    assert first[0].clips.shape == (ENCODES, *CLIP)
-    assert first[0].dense.shape == (ENCODES, *CELLS, 4)
+    assert first[0].clips.shape == (ENCODES, 8, 112, 112, 3)
+    assert first[0].dense.shape == (ENCODES, 4, 8, 8, 4)
     assert np.isfinite(first[0].dense.astype(np.float32)).all()
     quality, error = first[0].targets[:, 0], first[0].dense[..., 0].astype(np.float32).mean(axis=(1, 2, 3))
     assert np.corrcoef(quality, error)[0, 1] < -0.3
@@ -85,9 +70,9 @@ def test_clips_are_those_that_the_pipeline_renders(tmp_path):
     path = tmp_path / "video.mp4"
     path.write_bytes(file)
     preprocessing = internvideo2_tiny.PREPROCESSING
-    policy = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=CLIP_PX, grid=GRID)
+    policy = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4)
     assert (preprocessing.policy, preprocessing.sampling, preprocessing.num_frames) == ("fragments", "uniform", 8)
-    assert (preprocessing.size, preprocessing.fragment_grid) == (CLIP_PX, GRID)
+    assert (preprocessing.size, preprocessing.fragment_grid) == (112, 4)
     digest = hashlib.sha256(file).hexdigest()
     task = RenderTask(
         path=path, digest=digest, num_frames=16, policies={"main": policy}, num_views=3, decoder="pyav", repeat=False
@@ -104,7 +89,7 @@ def test_replay_gives_back_what_was_written_and_skips_what_is_being_written(tmp_
     replay._versions[1] = 3
     drawn = Replay(tmp_path, 3).sample(np.random.default_rng(1), 20)
     wanted = [_group(slot).targets for slot in (0, 2)]
-    assert drawn.clips.shape == (20, ENCODES, *CLIP)
+    assert drawn.clips.shape == (20, ENCODES, 8, 112, 112, 3)
     assert all(any(np.array_equal(targets, want) for want in wanted) for targets in drawn.targets)
     assert replay.filled() == 2
 
@@ -128,13 +113,10 @@ def test_continued_run_equals_uninterrupted_run(tmp_path):
 
 
 def test_losses_vanish_for_perfect_predictions_and_every_term_is_weighted():
-    dense, targets = (
-        torch.zeros(4, math.prod(TOKENS), 4),
-        torch.tensor([[1.0, 0, 0, 0, 0]] * 2 + [[-1.0, 0, 0, 0, 0]] * 2),
-    )
+    dense, targets = torch.zeros(4, 256, 4), torch.tensor([[1.0, 0, 0, 0, 0]] * 2 + [[-1.0, 0, 0, 0, 0]] * 2)
     codecs = torch.tensor([0, 1, 2, 3])
-    clips = torch.randint(0, 256, (4, *CLIP), dtype=torch.uint8)
-    pixels = perceived(clips, torch.arange(math.prod(TOKENS)))
+    clips = torch.randint(0, 256, (4, 8, 112, 112, 3), dtype=torch.uint8)
+    pixels = perceived(clips, torch.arange(256))
     perfect = Predictions(
         dense, targets[:, 0], targets[:, 0], targets, 50.0 * torch.nn.functional.one_hot(codecs, 4), *pixels
     )
@@ -143,14 +125,6 @@ def test_losses_vanish_for_perfect_predictions_and_every_term_is_weighted():
     assert float(total(terms)) < 1e-6
     shifted = losses(perfect._replace(score=targets[:, 0] + 1), dense, targets, codecs, pixels, 2)
     assert float(shifted["pairs"]) < 1e-6 < float(shifted["score"])
-
-
-def test_a_cell_is_two_by_two_tokens():
-    assert (TOKENS, CELLS) == ((2, 12, 12), (2, 6, 6))
-    places = torch.arange(math.prod(TOKENS)).reshape(TOKENS)
-    found = cells_of(places.flatten()).reshape(TOKENS)
-    wanted = torch.arange(math.prod(CELLS)).reshape(CELLS)
-    assert torch.equal(found, wanted.repeat_interleave(2, 1).repeat_interleave(2, 2))
 
 
 def test_statistics_by_hand():
@@ -194,7 +168,7 @@ def test_export_is_half_precision_and_small(tmp_path):
 
 def test_hand_features_are_finite_and_see_blur():
     rng = np.random.default_rng(1)
-    sharp = rng.integers(0, 256, (1, *CLIP), dtype=np.uint8)
+    sharp = rng.integers(0, 256, (1, 8, 112, 112, 3), dtype=np.uint8)
     flat = np.full_like(sharp, 100)
     features = hand_features(np.concatenate([sharp, flat]))
     assert np.isfinite(features).all()

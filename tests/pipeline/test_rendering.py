@@ -261,7 +261,7 @@ def test_the_teachers_policy_is_its_preprocessing() -> None:
         "internvideo2_tiny",
     )
     assert policies["main"] == ViewPolicy(
-        policy="fragments", sampling="uniform", num_frames=8, size=96, grid=3, antialias=False
+        policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4, antialias=False
     )
     assert policies["long"].num_frames == 16
     assert view_policies(settings_with(view_sets={"main": {"policy": "teacher"}}), "internvideo2_1b")[

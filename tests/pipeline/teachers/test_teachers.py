@@ -45,8 +45,8 @@ def test_the_docstring_says_where_the_weights_are(name: str) -> None:
 def test_the_embedded_teacher_runs() -> None:
     teacher = find("teachers", "internvideo2_tiny")
     model = InternVideo2(teacher.config()).eval()
-    clips = torch.randint(0, 256, (2, 8, 96, 96, 3), dtype=torch.uint8)
+    clips = torch.randint(0, 256, (2, 8, 112, 112, 3), dtype=torch.uint8)
     output = infer(model, normalise(clips, teacher.PREPROCESSING.mean, teacher.PREPROCESSING.std))
     assert output.embedding.shape == output.embedding_normed.shape == (2, 256)
-    assert output.tokens.shape == (2, 1 + 2 * 144, 192)
+    assert output.tokens.shape == (2, 1 + 4 * 64, 192)
     assert output.logits is None
