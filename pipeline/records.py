@@ -79,8 +79,10 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 
 
 def _open_folder(name: Path) -> int:
-    name.mkdir()
-    return os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+    while True:
+        name.mkdir()
+        with suppress(FileNotFoundError):  # another run removed it, unlocked as it was, as a dead one's
+            return os.open(name, os.O_RDONLY | os.O_DIRECTORY)
 
 
 @contextmanager

@@ -193,6 +193,25 @@ def test_two_runs_that_replace_one_thing_at_once_leave_it_whole(
     assert {path.read_text() for path in files} in ({"a" * 200_000}, {"b" * 200_000})
 
 
+def test_a_folder_that_another_run_removes_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, real = [], os.open
+
+    def removed_first(path: Path, flags: int) -> int:
+        if ".building-" in str(path) and not opened:
+            os.rmdir(path)
+        opened.append(path)
+        return real(path, flags)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", removed_first)
+        with replacing_folder(tmp_path / "x") as fresh:
+            (fresh / "one").write_text("one")
+    assert len(opened) >= 2
+    assert (tmp_path / "x/one").read_text() == "one"
+
+
 def test_what_a_killed_run_left_goes_and_what_another_one_makes_stays(tmp_path: Path) -> None:
     (tmp_path / ".x.partial-dead").write_text("half")
     with replacing(tmp_path / "x") as one, replacing(tmp_path / "x") as other:
