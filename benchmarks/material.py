@@ -19,7 +19,7 @@ from pipeline.views import ViewPolicy
 
 EMBEDDING = ArraySpec("embedding", "float16", (768,), ("channel",), {"benchmark": 1})
 SMALL_CLIP = ArraySpec("clip", "uint8", (8, 64, 64, 3), ("t", "h", "w", "c"), {"benchmark": 1})
-VIEW = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4)
+VIEW = ViewPolicy(policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4, antialias=False)
 """The default view set."""
 CLIP_SHAPE = (VIEW.num_frames, VIEW.size, VIEW.size, 3)
 Arrays = dict[str, NDArray[Any]]

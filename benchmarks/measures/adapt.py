@@ -13,11 +13,28 @@ from cache import open_store
 from pipeline.adaptation import adapt, initial_teacher
 from pipeline.manifest import Split
 from pipeline.models.preprocessing import normalise
-from pipeline.params import load_params
+from pipeline.params import AdaptSettings, load_params
 from pipeline.teachers import internvideo2_tiny
 
 LIMIT = "the trunk once over all labelled clips, then per epoch the trainable part over one view of each video and back"
 _PARAMS = Path(__file__).parents[2] / "params.yaml"
+
+
+def settings_for(*, epochs: int) -> AdaptSettings:
+    """The default's settings on one thread."""
+    return load_params(_PARAMS).adapt.model_copy(update={"threads": 1, "checkpoint": None, "epochs": epochs})
+
+
+def tune(data: Path, settings: AdaptSettings) -> None:
+    """The stage's work on what ``write_run`` wrote; the teacher goes to the current folder."""
+    adapt(
+        settings,
+        clips=data / "clips.zarr",
+        tables=data,
+        teacher=Path("teacher"),
+        curves=Path("curves.csv"),
+        device="cpu",
+    )
 
 
 def figures(setting: Setting) -> Iterator[Figure]:
@@ -25,22 +42,12 @@ def figures(setting: Setting) -> Iterator[Figure]:
     splits: dict[Split, int] = {"train": setting.size(64, 4), "val": setting.size(12, 2), "test": 1}
     views = 4
     data = write_run(setting.folder, splits=splits, num_views=views)
-    settings = load_params(_PARAMS).adapt.model_copy(update={"threads": 1, "checkpoint": None, "epochs": 6})
+    settings = settings_for(epochs=6)
     store = open_store(data / "clips.zarr")
     rows = np.arange((splits["train"] + splits["val"]) * views)
     preprocessing = internvideo2_tiny.PREPROCESSING
     clips = torch.from_numpy(store.read("main", rows))
     num_train = splits["train"] * views
-
-    def whole() -> None:
-        adapt(
-            settings,
-            clips=data / "clips.zarr",
-            tables=data,
-            teacher=Path("teacher"),
-            curves=Path("curves.csv"),
-            device="cpu",
-        )
 
     def limit() -> None:
         torch.set_num_threads(1)
@@ -62,7 +69,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
                     model.forward_from(part)
 
     with workshop(setting.folder / "work"):
-        turns = in_turn(whole, limit, setting.fewer(3))
+        turns = in_turn(lambda: tune(data, settings), limit, setting.fewer(3))
     yield Figure(
         what=f"adapt, the last block, {settings.epochs} epochs",
         against="a trunk pass and as many passes of the block",

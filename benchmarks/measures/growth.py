@@ -18,13 +18,13 @@ from typing import Any
 from benchmarks.harness import Figure, Setting, timed, workshop
 from benchmarks.manifest import measure as measure_manifest
 from benchmarks.material import EMBEDDING, SMALL_CLIP, distill_settings, write_random_store, write_run
+from benchmarks.measures.adapt import settings_for, tune
 from benchmarks.measures.memory import high_water_bytes
 from cache import ArraySpec, Pool, open_store
 from cache.layout import Layout
-from pipeline.adaptation import adapt
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.manifest import Split, read_videos
-from pipeline.params import DistillSettings, load_params
+from pipeline.params import DistillSettings
 from pipeline.training import distil
 from stages import evaluate as evaluate_stage
 from stages import report as report_stage
@@ -108,21 +108,10 @@ def _training(folder: Path, count: int) -> dict[str, float]:
 
 
 def _adaptation(folder: Path, count: int) -> dict[str, float]:
-    """One epoch of the default teacher's last block, one view of each labelled video: the stage without its writing."""
+    """One epoch of the default teacher's last block, one view of each labelled video."""
     with workshop(folder):
         data = _beside(write_run, folder, splits=_splits(count), num_views=1)
-        settings = load_params(_PARAMS).adapt.model_copy(update={"threads": 1, "epochs": 1})
-        whole = timed(
-            lambda: adapt(
-                settings,
-                clips=data / "clips.zarr",
-                tables=data,
-                teacher=Path("models/teacher"),
-                curves=Path("curves.csv"),
-                device="cpu",
-            )
-        )[0]
-    return {"one_epoch_seconds": whole}
+        return {"one_epoch_seconds": timed(lambda: tune(data, settings_for(epochs=1)))[0]}
 
 
 def _last_stages(folder: Path, count: int) -> dict[str, float]:
@@ -133,7 +122,7 @@ def _last_stages(folder: Path, count: int) -> dict[str, float]:
 
 
 def _write_finished_run(folder: Path, count: int) -> None:
-    """Everything that the stages before ``evaluate`` leave."""
+    """What ``evaluate`` reads: tables, files, clips, targets and a student; the report has no other stage's results."""
     data = write_run(folder, splits=_splits(count), clip_shape=_TRAINING_CLIP)
     for video in read_videos(data / "videos.csv"):
         file = data / video.path

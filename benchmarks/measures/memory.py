@@ -17,6 +17,7 @@ import psutil
 from benchmarks.harness import Figure, Setting, at_most, workshop
 from benchmarks.material import (
     CLIP_SHAPE,
+    VIEW,
     distill_settings,
     table_row,
     write_random_store,
@@ -117,7 +118,6 @@ def _make_run(folder: Path, count: int) -> None:
 
 
 def _render(folder: Path) -> Callable[[], object]:
-    from benchmarks.material import VIEW
     from pipeline.digests import file_digest
     from pipeline.params import load_params
     from pipeline.rendering import render

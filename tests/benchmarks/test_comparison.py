@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
+from scipy.stats import spearmanr
 
 from benchmarks import comparison
 from benchmarks.ledger import Ledger
+from pipeline.aligned import AlignedData
 from pipeline.params import DistillSettings, Params, load_params
+from pipeline.probes import probe_all
 from pipeline.registry import names
 from pipeline.training import TrainingResult
 from tests.tiny_run import write_tiny_run
@@ -124,6 +127,11 @@ def test_probes_stand_in_the_table_with_an_interval_and_without_a_gain(
     comparison.main()
     rows = comparison.read_rows(comparison.RESULTS / "probes.csv")
     assert [row["student"] for row in rows] == ["ridge", "svr", "knn"]
+    data = AlignedData(paths, "main")
+    test = data.split("test")
+    for name, values in probe_all(data, test).items():
+        (row,) = (row for row in rows if row["student"] == name)
+        assert row["srcc"] == pytest.approx(spearmanr(values, [entry.label.mos for entry in test]).statistic)
     teacher = _row("teacher", 1, "with targets", 0.90)
     table = comparison.comparison_table([*rows, _row("qmamba", 1, "with targets", 0.8), teacher])
     assert [row["kind"] for row in table] == ["teacher", "probe", "probe", "probe", "heterogeneous"]

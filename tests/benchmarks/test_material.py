@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from benchmarks.material import distill_settings, write_run, write_teacher
+from benchmarks.material import CLIP_SHAPE, VIEW, distill_settings, write_run, write_teacher
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.losses import COLUMNS, weighted_losses
 from pipeline.params import load_params
+from pipeline.rendering import view_policies
 from pipeline.targets import target_specs
 from tests.imports import ROOT
 
@@ -14,7 +15,8 @@ def test_a_run_has_the_clips_and_targets_of_the_default_settings(tmp_path: Path)
     params = load_params(ROOT / "params.yaml")
     assert distill_settings() == params.distill
     data = AlignedData(DataPaths.below(write_run(tmp_path, splits={"train": 2})), "main")
-    assert (data.clip_shape, data.grid) == ((8, 112, 112, 3), 4)
+    assert view_policies(params.render, params.adapt.teacher)["main"] == VIEW
+    assert (data.clip_shape, data.grid) == (CLIP_SHAPE, VIEW.grid)
     real = {spec.name: spec for spec in target_specs(params.extract, write_teacher(tmp_path / "teacher"))}
     for name, made in data.targets.arrays.items():
         assert (made.shape, str(made.dtype)) == (real[name].shape, real[name].dtype)
