@@ -27,6 +27,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 
@@ -35,8 +36,9 @@ from benchmarks.seeds import with_threads, without_targets
 from cache.errors import CacheError
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.evaluation import evaluate, metrics_of
-from pipeline.metrics import paired_difference
+from pipeline.metrics import paired_difference, srcc
 from pipeline.params import DistillSettings, Params, load_params
+from pipeline.prediction import predict_videos, srcc_with_interval, teacher_scores
 from pipeline.probes import probe_all
 from pipeline.students import StudentModel
 from pipeline.training import distil
@@ -49,11 +51,12 @@ PLAN = Path(__file__).with_name("students.yaml")
 WITH, ALONE, PROBE = "with targets", "alone", "probe"
 COLUMNS = (
     *("student", "seed", "variant", "srcc", "srcc_low", "srcc_high", "plcc", "val_srcc"),
+    *("train_srcc", "train_fidelity", "test_fidelity"),
     *("parameters", "flops", "milliseconds", "training_seconds"),
 )
 TABLE = (
     *("predictor", "kind", "seeds", "srcc", "srcc_low", "srcc_high", "plcc", "gain", "gain_low", "gain_high"),
-    *("parameters", "mflops_per_clip", "ms_per_clip", "training_seconds"),
+    *("train_fidelity", "test_fidelity", "parameters", "mflops_per_clip", "ms_per_clip", "training_seconds"),
 )
 Row = dict[str, Any]
 _TIMED_CLIPS, _TIMED_ROUNDS = 8, 5
@@ -158,9 +161,33 @@ def train_one(
         "training_seconds": seconds,
     }
     measured = _agreement(metrics["student"]) | {"val_srcc": result.metrics["val_srcc"]}
+    measured |= fit_and_fidelity(student, AlignedData(paths, settings.view_set))
     yield {"student": name, "seed": seed, "variant": variant} | measured | cost
     if variant == WITH:
         yield {"student": "teacher", "seed": seed, "variant": WITH} | _agreement(metrics["teacher"])
+
+
+def fit_and_fidelity(student: StudentModel, data: AlignedData) -> Row:
+    """SRCC with the scores of the training videos, and with the teacher's scores of training and test videos.
+
+    A student may follow its teacher on the clips that both have seen and not beyond; then more clips would help it, and
+    neither another loss nor a better teacher.
+
+    Ref: Stanton et al., "Does Knowledge Distillation Really Work?" (NeurIPS 2021), section 3, for fidelity.
+    """
+    found: Row = {}
+    for split in ("train", "test"):
+        entries = data.split(split)
+        scores = predict_videos(student, data, entries, description=f"comparison: {split}")
+        teacher = teacher_scores(data, entries)
+        if teacher is not None:
+            found[f"{split}_fidelity"] = srcc(scores, teacher)
+        if split == "train":
+            of_video = dict(zip((entry.video.video_id for entry in entries), scores, strict=True))
+            labelled = data.split(split, labelled=True)
+            values = np.array([of_video[entry.video.video_id] for entry in labelled])
+            found["train_srcc"] = srcc_with_interval(labelled, values, seed=0).value
+    return found
 
 
 def probe_rows(params: Params) -> list[Row]:
@@ -217,6 +244,11 @@ def comparison_table(rows: Sequence[Row]) -> list[Row]:
             gain = paired_difference(*([of[seed]["srcc"] for seed in taught] for of in (taught, alone)))
             entry |= {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
             entry |= {
+                name: statistics.mean(row[name] for row in taught.values())
+                for name in ("train_fidelity", "test_fidelity")
+                if all(name in row for row in taught.values())
+            }
+            entry |= {
                 "parameters": int(own[0]["parameters"]),
                 "mflops_per_clip": own[0]["flops"] / 1e6,
                 "ms_per_clip": statistics.median(row["milliseconds"] for row in own),
@@ -235,20 +267,21 @@ def kind(name: str) -> str:
 
 def markdown(table: Sequence[Row]) -> str:
     """The table as the README shows it."""
-    head = ["predictor", "kind", "test SRCC [95 %]", "PLCC", "gain over alone [95 %]", "parameters", "MFLOPs per clip"]
-    head += ["ms per clip", "training"]
+    head = ["predictor", "kind", "test SRCC [95 %]", "PLCC", "gain over alone [95 %]", "fidelity: training, test"]
+    head += ["parameters", "MFLOPs per clip", "ms per clip", "training"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in table:
         cells = [row["predictor"], row["kind"], _interval(row, "srcc", ".3f"), f"{row['plcc']:.3f}"]
         if "gain" in row:
             cells += [
                 _interval(row, "gain", "+.3f"),
+                ", ".join(f"{row[name]:.3f}" for name in ("train_fidelity", "test_fidelity") if name in row),
                 f"{row['parameters'] / 1e6:.2f} M",
                 f"{row['mflops_per_clip']:.0f}",
             ]
             cells += [f"{row['ms_per_clip']:.1f}", f"{row['training_seconds']:.0f} s"]
         else:
-            cells += [""] * 5
+            cells += [""] * 6
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -190,7 +190,7 @@ def write_run(
         ArraySpec("embedding_normed", "float16", (256,), ("channel",), {"benchmark": 1}),
         ArraySpec("logits", "float16", (1,), ("class",), {"benchmark": 1}),
         ArraySpec(
-            "tokens", "float16", (4, 4, 4, 192), ("token_t", "token_h", "token_w", "token_channel"), {"benchmark": 1}
+            "tokens", "float16", (2, 4, 4, 192), ("token_t", "token_h", "token_w", "token_channel"), {"benchmark": 1}
         ),
     ]
     clips_of, targets_of = random_rows([clip]), random_rows(kinds)

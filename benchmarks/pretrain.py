@@ -1,6 +1,6 @@
 """Pre-trains the embedded teacher (InternVideo2 'tiny') on unlimited generated video; see benchmarks/README.md.
 
-python -m benchmarks.pretrain --steps 6000 --threads 1 --workers 1     # trains, or continues
+python -m benchmarks.pretrain --steps 8000 --threads 1 --workers 1     # trains, or continues
 python -m benchmarks.pretrain --evaluate                               # held-out families, and baselines
 python -m benchmarks.pretrain --evaluate --wide                        # the same, each content by another camera
 python -m benchmarks.pretrain --evaluate --videos FOLDER --height 270  # natural pristine videos
@@ -23,7 +23,7 @@ from pipeline.errors import PipelineError
 from pipeline.pretraining.evaluation import Ladders, across, baselines, held_out, natural, predict, within
 from pipeline.pretraining.examples import EVALUATION, TRAINING, WIDE_EVALUATION, Variety
 from pipeline.pretraining.export import export
-from pipeline.pretraining.replay import Replay, next_content, start_generators, wait_until_filled
+from pipeline.pretraining.replay import START, Replay, next_content, start_generators, wait_until_filled
 from pipeline.pretraining.training import Plan, Run, saved_plan
 
 FOLDER = Path(".teachonce/pretrain")
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.evaluate:
             _evaluate(options)
         elif options.export:
-            run = _restored(options.folder)
+            run = _restored(options)
             measured = [options.folder / name for name in ("held-out.txt", "held-out-wide.txt", "natural.txt")]
             texts = [path.read_text(encoding="utf-8") for path in measured if path.exists()]
             export(run, options.export, texts, options.history)
@@ -57,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
                 options.save_every,
                 options.watch,
                 options.initial,
+                options.first_content,
             )
     except PipelineError as error:
         print(error, file=sys.stderr)
@@ -73,6 +74,7 @@ def train(
     save_every: float,
     watch: int,
     initial: Path | None = None,
+    first_content: int = 0,
 ) -> Run:
     """Trains to the end of the plan, from the last checkpoint in ``folder`` if there is one.
 
@@ -85,6 +87,7 @@ def train(
         save_every: seconds between checkpoints.
         watch: contents of the held-out set on which progress is watched; 0 for none.
         initial: an exported folder whose weights a run without a checkpoint begins with.
+        first_content: index of the first content that a run without a pool generates.
     """
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(plan, initial)
@@ -92,13 +95,14 @@ def train(
     if checkpoint.exists():
         run.restore(checkpoint)
     replay = Replay(folder / "replay", capacity)
-    generators = start_generators(folder / "replay", capacity, variety, workers, next_content(folder / "replay"))
+    first = max(first_content, next_content(folder / "replay"))
+    generators = start_generators(folder / "replay", capacity, variety, workers, first)
     stop = _Stop()
     ladders = _held_out(folder, watch, workers) if watch else None
     log = folder / "log.txt"
     saved, saves, sums, count = time.monotonic(), 0, dict[str, float](), 0
     try:
-        wait_until_filled(replay, capacity // 24, 600)
+        wait_until_filled(replay, min(capacity, START), 600)
         while run.step < plan.steps and not stop.asked:
             for name, value in run.update(run.draw(replay)).items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -149,11 +153,11 @@ def _evaluate(options: argparse.Namespace) -> None:
         ladders = natural(options.videos, options.height)
     else:
         ladders = _held_out(folder, options.contents, options.workers, variety)
-    run = _restored(folder)
+    run = _restored(options)
     values = predict(run.averaged(), ladders.clips)
     lines = [f"{name}: {len(values)} encodes of {len(set(ladders.content))} contents; step {run.step}"]
     lines.append(f"{'':28s} SRCC across   within")
-    named = [("embedded teacher", values), *baselines(ladders, training_contents=100)]
+    named = [("embedded teacher", values), *baselines(ladders, training_contents=200)]
     lines += [f"{title:28s} {across(found, ladders):11.3f} {within(found, ladders):8.3f}" for title, found in named]
     print("\n".join(lines))
     (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -166,12 +170,18 @@ def _held_out(folder: Path, contents: int, workers: int, variety: Variety = EVAL
     return Ladders.load(path)
 
 
-def _restored(folder: Path) -> Run:
-    path = folder / "checkpoint.pt"
+def _restored(options: argparse.Namespace) -> Run:
+    path = options.folder / "checkpoint.pt"
     if not path.exists():
         raise PipelineError(f"{path} does not exist; train first: python -m benchmarks.pretrain --steps N")
     run = Run(replace(saved_plan(path), compiled=False))
     run.restore(path)
+    if options.initial_share:
+        if options.initial is None:
+            raise PipelineError(
+                f"got --initial-share {options.initial_share} alone; say with --initial what the run began with"
+            )
+        run.mix(options.initial, options.initial_share)
     return run
 
 
@@ -198,14 +208,23 @@ def _log(path: Path, text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pretrain", description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=6000, help="optimiser steps in all")
+    parser.add_argument("--steps", type=int, default=8000, help="optimiser steps in all")
     parser.add_argument("--learning-rate", type=float, default=Plan(steps=1).learning_rate)
     parser.add_argument("--warmup", type=int, default=Plan(steps=1).warmup, help="steps")
     parser.add_argument("--initial", type=Path, help="begin with the weights of this exported folder")
+    parser.add_argument(
+        "--initial-share",
+        type=float,
+        default=0.0,
+        help="evaluate or export weights mixed with this share of --initial's",
+    )
+    parser.add_argument(
+        "--first-content", type=int, default=0, help="begin after the contents that --initial was trained on"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of the training process")
     parser.add_argument("--workers", type=int, default=1, help="generator processes")
-    parser.add_argument("--capacity", type=int, default=1500, help="groups in the replay pool, 1.9 MB each")
+    parser.add_argument("--capacity", type=int, default=12000, help="groups in the replay pool, 0.9 MB each")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="checkpoint, pool and log (git-ignored)")
     parser.add_argument("--save-every", type=float, default=180.0, help="seconds between checkpoints")
     parser.add_argument("--watch", type=int, default=16, help="held-out contents to watch while training")

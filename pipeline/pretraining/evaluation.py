@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from pipeline.errors import PipelineError
 from pipeline.models.preprocessing import normalise
 from pipeline.pretraining.examples import (
+    CELL_PX,
     EVALUATION,
     QUALITY_CENTRE_DB,
     QUALITY_SPREAD_DB,
@@ -164,7 +165,9 @@ def hand_features(clips: Byte) -> NDArray[np.float64]:
     """
     luma = (clips.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32))[:, :, :, :]
     n, t, h, w = luma.shape
-    blocks = luma.reshape(n, t, h // 14, 14, w // 14, 14).transpose(0, 1, 2, 4, 3, 5)[..., 3:11, 3:11]
+    blocks = luma.reshape(n, t, h // CELL_PX, CELL_PX, w // CELL_PX, CELL_PX).transpose(0, 1, 2, 4, 3, 5)[
+        ..., 3:11, 3:11
+    ]
     position = np.arange(8)
     basis = np.cos(np.pi * (2 * position[None] + 1) * position[:, None] / 16) / 2
     basis[0] /= np.sqrt(2)

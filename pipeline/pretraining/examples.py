@@ -1,7 +1,7 @@
 """Training examples: one procedural source, several encodes of it, and what full-reference measures say of each.
 
 A *group* is one content seen through one view: the same fragments of every encode of it, so that encodes of one content
-can be compared. Dense targets describe every token's patch; clip targets the whole video.
+can be compared. Dense targets describe every cell of 2 x 2 tokens; clip targets the whole video.
 """
 
 from dataclasses import dataclass, replace
@@ -16,14 +16,17 @@ from pipeline.synthesis.fullreference import decibels, detail_loss, ms_ssim, pat
 from pipeline.synthesis.planes import Byte, Shape, Video420
 from pipeline.synthesis.seeding import generator
 from pipeline.synthesis.sensor import COMMON, Camera, any_camera
-from pipeline.synthesis.sources import HELD_OUT, PRETRAINING, render
+from pipeline.synthesis.sources import HELD_OUT, PRETRAINING, render, render_together
 from pipeline.views import ViewPolicy, draw_view
 
-ENCODES = 6
+ENCODES = 3
 """Encodes of one content in a group."""
-NUM_FRAMES, GRID, FRAGMENT_PX, PATCH_PX, TUBELET = 8, 4, 28, 14, 2
+NUM_FRAMES, GRID, FRAGMENT_PX, PATCH_PX, TUBELET = 8, 4, 28, 7, 4
 CLIP_PX = GRID * FRAGMENT_PX
 TOKENS = (NUM_FRAMES // TUBELET, CLIP_PX // PATCH_PX, CLIP_PX // PATCH_PX)
+CELL_PX = 14
+CELLS = (NUM_FRAMES // TUBELET, CLIP_PX // CELL_PX, CLIP_PX // CELL_PX)
+"""Distortion is told of cells of 2 x 2 tokens: a patch of 7 px is too small to say much of structure."""
 CLIP_TARGETS = ("ms_ssim", "psnr", "detail", "crf", "bits")
 """Per clip: (MS-SSIM dB − 16)/5, (PSNR dB − 30)/8, 2 · detail loss, CRF within its codec's range on −1 … 1, and
 log10 bits per pixel + 1."""
@@ -32,9 +35,13 @@ _VIEWS = ViewPolicy(policy="fragments", sampling="uniform", num_frames=NUM_FRAME
 _COLOUR = Colour(matrix="bt601", full_range=False)
 
 _SIZES = ((320, 180), (256, 144), (384, 216), (480, 270))
-_SIZE_ODDS = (0.4, 0.3, 0.2, 0.1)
-_LENGTHS, _LENGTH_ODDS = (16, 24, 32), (0.4, 0.4, 0.2)
+_SIZE_ODDS = (0.35, 0.45, 0.15, 0.05)
+_LENGTHS, _LENGTH_ODDS = (16, 24), (0.7, 0.3)
+_MEASURED = slice(None, None, 2)
+"""Of a clip's frames, those that MS-SSIM is taken of; it costs more than encoding and hardly differs between them."""
 _SCALES, _SCALE_ODDS = (1.0, 0.75, 0.667, 0.5), (0.7, 0.1, 0.1, 0.1)
+_UPLOAD_CRF = 0.9
+"""The first of two encodes has a CRF of up to this share of the codec's range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +54,7 @@ class Variety:
         presets: per codec.
         gops: longest distances between key frames.
         double: share of encodes whose input was itself encoded before.
+        pairs: share of the contents that show two families.
         cameras: share of the contents that are not filmed by the common camera but by any.
         views: groups (view positions) per content.
     """
@@ -55,9 +63,10 @@ class Variety:
     families: tuple[str, ...]
     presets: dict[str, tuple[str, ...]]
     gops: tuple[int, ...]
-    double: float = 0.15
+    double: float = 0.2
+    pairs: float = 0.5
     cameras: float = 0.6
-    views: int = 4
+    views: int = 3
 
 
 TRAINING = Variety(
@@ -78,7 +87,8 @@ EVALUATION = Variety(
     families=HELD_OUT,
     presets={"h264": ("superfast", "faster"), "hevc": ("superfast",), "vp9": ("7",), "av1": ("11",)},
     gops=(16, 32),
-    views=4,
+    pairs=0.0,
+    views=6,
     cameras=0.0,
 )
 """Families, seeds, presets and key-frame distances that the pre-training never sees, filmed by the common camera."""
@@ -93,7 +103,7 @@ class Group:
 
     Attributes:
         clips: uint8 ``e t h w c``, RGB.
-        dense: float16 ``e t' h' w' 4``, ``PATCH_MEASURES``.
+        dense: float16 ``e t' h' w' 4``, ``PATCH_MEASURES`` of every cell.
         targets: float32 ``e 5``, ``CLIP_TARGETS``.
         codecs: int64 ``e``, index into ``CODECS``.
     """
@@ -132,7 +142,12 @@ def make_groups(variety: Variety, index: int) -> list[Group]:
     family = variety.families[rng.integers(len(variety.families))]
     width, height = _SIZES[rng.choice(len(_SIZES), p=_SIZE_ODDS)]
     shape = Shape(width, height, int(rng.choice(_LENGTHS, p=_LENGTH_ODDS)))
-    source = render(family, (variety.name, index), shape, draw_camera(variety, index))
+    camera = draw_camera(variety, index)
+    if rng.random() < variety.pairs:
+        other = variety.families[rng.integers(len(variety.families))]
+        source = render_together((family, other), (variety.name, index), shape, camera)
+    else:
+        source = render(family, (variety.name, index), shape, camera)
     recipes = [draw_recipe(rng, variety) for _ in range(ENCODES)]
     encodes = [distort(source, recipe, rng, variety) for recipe in recipes]
     return assemble(source, recipes, encodes, rng, variety.views)
@@ -143,7 +158,8 @@ def distort(source: Video420, recipe: Recipe, rng: np.random.Generator, variety:
     if rng.random() < variety.double:
         first = draw_recipe(rng, variety)
         low, high = CRF_RANGES[first.codec]
-        first = Recipe(codec=first.codec, crf=int(rng.integers(low, (low + high) // 2)), preset=first.preset, gop=32)
+        crf = int(low + rng.uniform(0.0, _UPLOAD_CRF) * (high - low))
+        first = Recipe(codec=first.codec, crf=crf, preset=first.preset, gop=32)
         file = encode(decode(encode(source, first)), recipe)
     else:
         file = encode(source, recipe)
@@ -167,7 +183,8 @@ def assemble(
         low, high = CRF_RANGES[recipe.codec]
         targets.append(
             (
-                (decibels(ms_ssim(reference.y, chosen.y)) - QUALITY_CENTRE_DB) / QUALITY_SPREAD_DB,
+                (decibels(ms_ssim(reference.y[_MEASURED], chosen.y[_MEASURED])) - QUALITY_CENTRE_DB)
+                / QUALITY_SPREAD_DB,
                 (psnr(reference.y, chosen.y) - 30.0) / 8.0,
                 2.0 * detail_loss(reference.y, chosen.y),
                 2.0 * (recipe.crf - low) / (high - low) - 1.0,
@@ -181,7 +198,7 @@ def assemble(
         places = fragment_places(source.shape, digest, view)
         luma = np.stack([cut(video.y, places) for video in distorted])
         original = np.broadcast_to(cut(reference.y, places), luma.shape)
-        dense = patch_measures(original, luma, PATCH_PX, TUBELET)
+        dense = patch_measures(original, luma, CELL_PX, TUBELET)
         clips = np.stack([fragments(video, places) for video in distorted])
         groups.append(Group(clips, dense.astype(np.float16), np.array(targets, dtype=np.float32), codecs))
     return groups

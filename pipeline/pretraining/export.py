@@ -5,24 +5,24 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from pipeline.pretraining.examples import TRAINING
+from pipeline.pretraining.examples import CELL_PX, FRAGMENT_PX, GRID, PATCH_PX, TRAINING, TUBELET
 from pipeline.pretraining.training import Run, config
 
 _CARD = """# InternVideo2 tiny: the embedded teacher
 
-A small InternVideo2 (2.7 M parameters, RGB, 8 frames, a 4x4 grid of native-resolution fragments of 28 px at 112 px),
-pre-trained by this project to see what compression did to a video. It is the default run's teacher where no released
-InternVideo2 weights are at hand.
+A small InternVideo2 ({parameters:.1f} M parameters, RGB, 8 frames, a {grid}x{grid} grid of native-resolution
+fragments of {fragment_px} px, tokens of {patch_px} px and {tubelet} frames), pre-trained by this project to see what
+compression did to a video. It is the default run's teacher where no released InternVideo2 weights are at hand.
 
 - **Made by** `python -m benchmarks.pretrain --steps {steps}` (seed {seed}, {batch} clips a step; this is step {step};
   {minutes:.0f} minutes in optimiser steps, on one CPU thread of a shared machine), then `--evaluate` and `--export`.
   {history}
-- **Data**: generated without end: {families} families of procedural sources, {cameras:.0%} of the contents filmed by
-  any camera and the others by a common one, encoded with x264, x265, libvpx-vp9 and SVT-AV1 at random CRF, preset,
-  key-frame distance and resolution, some twice. No natural video, no opinion score.
-- **Targets**: every token's log-MSE, structural similarity at two scales and lost contrast; per clip MS-SSIM, PSNR,
-  detail loss, CRF, bits per pixel and codec; differences between encodes of one content; and what the pixels are like:
-  the energy of frequency bands and of motion, per token and per clip.
+- **Data**: generated without end: {families} families of procedural sources, {pairs:.0%} of the contents two families
+  at once, {cameras:.0%} filmed by any camera and the others by a common one; encoded with x264, x265, libvpx-vp9 and
+  SVT-AV1 at random CRF, preset, key-frame distance and resolution, some twice. No natural video, no opinion score.
+- **Targets**: log-MSE, structural similarity at two scales and lost contrast of every {cell_px} px; per clip
+  MS-SSIM, PSNR, detail loss, CRF, bits per pixel and codec; differences between encodes of one content; and what the
+  pixels are like: the energy of frequency bands and of motion, per token and per clip.
 - **Head**: one output, (MS-SSIM in dB - 16) / 5. It is a full-reference measure guessed without the reference, not an
   opinion.
 - **Limits**: sources of 144 to 270 lines; 8-bit 4:2:0; compression and rescaling only. See `benchmarks/README.md` for
@@ -52,7 +52,14 @@ def export(run: Run, folder: Path, measured: Sequence[str], history: str = "") -
         step=run.step,
         batch=plan.groups * plan.encodes,
         minutes=run.seconds / 60,
+        parameters=sum(value.numel() for value in state.values()) / 1e6,
+        grid=GRID,
+        fragment_px=FRAGMENT_PX,
+        patch_px=PATCH_PX,
+        tubelet=TUBELET,
+        cell_px=CELL_PX,
         families=len(TRAINING.families),
+        pairs=TRAINING.pairs,
         cameras=TRAINING.cameras,
         history=history,
     )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.models.internvideo2 import InternVideo2
-from pipeline.pretraining.examples import CLIP_TARGETS, PATCH_PX, TUBELET
+from pipeline.pretraining.examples import CELL_PX, CELLS, CLIP_TARGETS, PATCH_PX, TOKENS, TUBELET
 from pipeline.pretraining.statistics import (
     CLIP_STATISTICS,
     TOKEN_STATISTICS,
@@ -31,22 +31,22 @@ WEIGHTS: Mapping[str, float] = {
 }
 """Of the terms in the loss. Dense targets come first: one per token and measure makes the early training fast."""
 
-_DENSE_SCALE = (0.2, 0.1, 0.1, 0.06)
+_DENSE_SCALE = (0.24, 0.1, 0.08, 0.07)
 _DENSE_LIMIT = 6.0
 _TARGET_LIMIT = 2.5
-_TEXTURE_MEAN = (4.2, 3.0, 2.1, 1.35, 0.8, 0.3, -0.2, 1.15)
-_TEXTURE_SCALE = (0.6, 0.6, 0.65, 0.7, 0.65, 0.6, 0.55, 2.0)
+_TEXTURE_MEAN = (3.3, 2.45, 1.75, 1.1, 0.63, 0.26, -0.17, 0.8)
+_TEXTURE_SCALE = (1.0, 1.05, 1.05, 1.0, 0.95, 0.9, 0.8, 2.0)
 _STATISTICS_MEAN = (
-    *(4.3, 3.1, 2.2, 1.4, 0.85, 0.35, -0.15),
-    *(4.2, 3.0, 2.1, 1.35, 0.8, 0.3, -0.2),
-    *(0.0, 0.0, 0.0, 0.02, 0.02, 0.04, 0.08),
-    *(1.7, 5.9, 2.1),
+    *(4.1, 3.0, 2.1, 1.35, 0.8, 0.4, -0.05),
+    *(4.0, 2.8, 1.95, 1.25, 0.65, 0.3, -0.15),
+    *(0.01, 0.02, 0.03, 0.05, 0.09, 0.12, 0.3),
+    *(1.4, 6.3, 1.8),
 )
 _STATISTICS_SCALE = (
-    *(0.15, 0.3, 0.45, 0.5, 0.5, 0.5, 0.45),
-    *(0.25, 0.35, 0.5, 0.55, 0.5, 0.5, 0.45),
-    *(0.1, 0.1, 0.1, 0.1, 0.1, 0.15, 0.25),
-    *(1.4, 0.55, 0.3),
+    *(0.55, 0.7, 0.8, 0.85, 0.85, 0.8, 0.7),
+    *(0.6, 0.7, 0.8, 0.8, 0.8, 0.75, 0.65),
+    *(0.1, 0.1, 0.13, 0.18, 0.26, 0.32, 0.6),
+    *(1.5, 1.25, 0.75),
 )
 """Mean and deviation of the statistics over the first contents of the pre-training's own kind."""
 
@@ -55,7 +55,7 @@ class Predictions(NamedTuple):
     """What ``Pretrainer`` predicts.
 
     Attributes:
-        dense: ``b n 4``, each token's ``PATCH_MEASURES``.
+        dense: ``b n 4``, ``PATCH_MEASURES`` of each token's cell.
         tokens: ``b``, the score as the mean of what every token says.
         score: ``b``, of the model's own head.
         clip: ``b 5``, ``CLIP_TARGETS``.
@@ -119,6 +119,20 @@ class Pretrainer(nn.Module):
         )
 
 
+def cells_of(tokens: Tensor) -> Tensor:
+    """The cells that tokens lie in.
+
+    Args:
+        tokens: int64 ``n``, places in the order of the patch embedding: time, row, column.
+
+    Returns:
+        int64 ``n``, places in the same order among ``CELLS``.
+    """
+    _, rows, columns = TOKENS
+    time, row, column = tokens // (rows * columns), tokens // columns % rows, tokens % columns
+    return (time * CELLS[1] + row * CELLS[1] // rows) * CELLS[2] + column * CELLS[2] // columns
+
+
 def perceived(clips: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     """What the pixels are like: standardised ``token_statistics`` of the seen tokens and ``clip_statistics``.
 
@@ -130,7 +144,7 @@ def perceived(clips: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         float ``b n 8`` and ``b 24``.
     """
     texture = token_statistics(clips, PATCH_PX, TUBELET)[:, seen]
-    statistics = clip_statistics(clips, PATCH_PX)
+    statistics = clip_statistics(clips, CELL_PX)
     return (
         (texture - texture.new_tensor(_TEXTURE_MEAN)) / texture.new_tensor(_TEXTURE_SCALE),
         (statistics - statistics.new_tensor(_STATISTICS_MEAN)) / statistics.new_tensor(_STATISTICS_SCALE),
@@ -149,7 +163,7 @@ def losses(
 
     Args:
         predictions: of ``Pretrainer``; the batch holds equally many encodes of each content.
-        dense: float ``b n 4``, of the same tokens.
+        dense: float ``b n 4``, of the same tokens' cells.
         targets: float ``b 5``, ``CLIP_TARGETS``.
         codecs: int64 ``b``, index into ``CODECS``.
         pixels: of ``perceived``.

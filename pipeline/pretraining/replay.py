@@ -19,7 +19,7 @@ from pipeline.synthesis.fullreference import PATCH_MEASURES
 
 _ARRAYS = {
     "clips": (np.uint8, (examples.ENCODES, examples.NUM_FRAMES, examples.CLIP_PX, examples.CLIP_PX, 3)),
-    "dense": (np.float16, (examples.ENCODES, *examples.TOKENS, len(PATCH_MEASURES))),
+    "dense": (np.float16, (examples.ENCODES, *examples.CELLS, len(PATCH_MEASURES))),
     "targets": (np.float32, (examples.ENCODES, len(examples.CLIP_TARGETS))),
     "codecs": (np.int64, (examples.ENCODES,)),
 }
@@ -27,8 +27,12 @@ _ARRAYS = {
 
 _NICENESS = 2
 """Generators give way to the trainer."""
-_REUSE = 8
+_REUSE = 2
 """How often a group is drawn, on average, before it is replaced; generators wait when they are ahead of that."""
+
+
+START = 600
+"""Groups that are made before the first is drawn."""
 
 
 class Replay:
@@ -36,7 +40,7 @@ class Replay:
 
     Args:
         folder: where the arrays lie; made when missing, continued when there.
-        capacity: number of groups (each about 1.9 MB).
+        capacity: number of groups (each about 0.9 MB).
     """
 
     def __init__(self, folder: Path, capacity: int) -> None:
@@ -68,7 +72,7 @@ class Replay:
 
     def ahead(self) -> bool:
         """Whether there is fresh material enough for what was drawn so far."""
-        return int(self._counts[0]) > self.capacity // 4 + int(self._counts[1]) // _REUSE
+        return int(self._counts[0]) > START + int(self._counts[1]) // _REUSE
 
     def sample(self, rng: np.random.Generator, num_groups: int) -> Group:
         """Draws groups and stacks them.

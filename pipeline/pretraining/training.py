@@ -14,17 +14,18 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline.errors import PipelineError
-from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config, load_checkpoint
+from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.models.internvideo2.blocks import LayerScale, Mlp
 from pipeline.models.preprocessing import normalise
 from pipeline.models.stem import init_dct
-from pipeline.pretraining.examples import Group
-from pipeline.pretraining.objectives import Pretrainer, losses, perceived, total
+from pipeline.pretraining.examples import TOKENS, Group
+from pipeline.pretraining.objectives import Pretrainer, cells_of, losses, perceived, total
+from pipeline.pretraining.refit import refit
 from pipeline.pretraining.replay import Replay
 from pipeline.synthesis.seeding import generator
 from pipeline.teachers import internvideo2_tiny
 
-CHECKPOINT_VERSION = 3
+CHECKPOINT_VERSION = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +47,9 @@ class Plan:
     """
 
     steps: int
-    groups: int = 5
-    encodes: int = 4
-    tokens: float = 0.5
+    groups: int = 7
+    encodes: int = 3
+    tokens: float = 0.225
     learning_rate: float = 1.2e-3
     warmup: int = 50
     cooldown: float = 0.4
@@ -89,8 +90,8 @@ class Run:
 
     Args:
         plan: the course of the run.
-        initial: a folder that ``export`` wrote, whose weights the model begins with; the heads that only the
-            pre-training needs, and the optimiser, begin anew. None begins from initial values.
+        initial: a folder that ``export`` wrote, whose weights the model begins with (``refit``); the heads that only
+            the pre-training needs, and the optimiser, begin anew. None begins from initial values.
     """
 
     def __init__(self, plan: Plan, initial: Path | None = None) -> None:
@@ -103,7 +104,7 @@ class Run:
             init_dct(model.patch_embed.proj)
             start_lively(model)
         else:
-            model = load_checkpoint(initial, config())
+            model = refit(initial, config())
         self.pretrainer = Pretrainer(model)
         self.average = {name: value.detach().clone() for name, value in self.pretrainer.state_dict().items()}
         decayed = [p for p in self.pretrainer.parameters() if p.ndim > 1]
@@ -134,7 +135,7 @@ class Run:
         """
         start = time.monotonic()
         clips, dense, targets, codecs = to_tensors(batch)
-        order = generator("tokens", self.plan.seed, self.step).permutation(dense.shape[1])
+        order = generator("tokens", self.plan.seed, self.step).permutation(math.prod(TOKENS))
         seen = torch.from_numpy(np.sort(order[: round(self.plan.tokens * len(order))]))
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
@@ -142,7 +143,7 @@ class Run:
         self.pretrainer.train()
         with quick_arithmetic():
             found = self._forward(normalise(clips), seen)
-            terms = losses(found, dense[:, seen], targets, codecs, pixels, len(batch.clips))
+            terms = losses(found, dense[:, cells_of(seen)], targets, codecs, pixels, len(batch.clips))
             loss = total(terms)
             loss.backward()
         nn.utils.clip_grad_norm_(self.pretrainer.parameters(), 1.0)
@@ -157,13 +158,17 @@ class Run:
         return {name: float(term.detach()) for name, term in terms.items()}
 
     def draw(self, replay: Replay) -> Group:
-        """The batch of the current step: random groups, some encodes of each, mirrored half the time."""
+        """The batch of the current step: random groups, some encodes of each, in any of eight orientations."""
         rng = generator("batch", self.plan.seed, self.step)
         batch = replay.sample(rng, self.plan.groups)
         chosen = rng.permutation(batch.clips.shape[1])[: self.plan.encodes]
         clips, dense = batch.clips[:, chosen], batch.dense[:, chosen]
         if rng.random() < 0.5:
             clips, dense = clips[..., ::-1, :], dense[..., ::-1, :]
+        if rng.random() < 0.5:
+            clips, dense = clips[..., ::-1, :, :], dense[..., ::-1, :, :]
+        if rng.random() < 0.5:
+            clips, dense = clips.swapaxes(-3, -2), dense.swapaxes(-3, -2)
         return Group(
             np.ascontiguousarray(clips), np.ascontiguousarray(dense), batch.targets[:, chosen], batch.codecs[:, chosen]
         )
@@ -173,6 +178,20 @@ class Run:
         copy = Pretrainer(InternVideo2(config()))
         copy.load_state_dict(self.average)
         return copy.eval()
+
+    def mix(self, initial: Path, share: float) -> None:
+        """Moves the averaged weights of the teacher towards those that it began with, for `averaged`.
+
+        What a run was trained for and what its first weights knew beside are both kept best about half-way.
+
+        Ref: Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022), section 3 (WiSE-FT).
+
+        Args:
+            initial: the folder that the run began with.
+            share: of the first weights, from 0 to 1.
+        """
+        for name, first in refit(initial, config()).state_dict().items():
+            self.average[f"model.{name}"].lerp_(first, share)
 
     def save(self, path: Path) -> None:
         """Writes everything that continuing needs, atomically."""

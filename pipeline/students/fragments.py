@@ -4,7 +4,7 @@ Made for ``fragments`` views: a grid of patches, each cut at native resolution, 
 far apart in the picture. Tokens never span two fragments, and attention adds one learnt bias per offset where both
 tokens are of one fragment and another where they are not (*gated relative position bias*). The score is regressed at
 every token first and averaged then (*intra-patch non-linear regression*). The reference for efficiency: among the
-students of the default sizes it takes the fewest operations on 4 x 4 fragments of 28 px.
+students of the default sizes it takes the fewest operations on the default view.
 
 Ref: FAST-VQA (Wu et al., ECCV 2022, arXiv 2207.02595): fragments, the gated bias, the order of regression and pooling.
 Ours: one stage of two widths in place of Swin-T's four, windows that alternate by half a window without masks (the

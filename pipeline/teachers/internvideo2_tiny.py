@@ -15,11 +15,11 @@ def config() -> InternVideo2Config:
     """Returns the architecture, without a head."""
     return InternVideo2Config(
         embed_dim=192,
-        depth=5,
+        depth=4,
         num_heads=6,
         mlp_ratio=4.0,
-        patch_size=14,
-        tubelet_size=2,
+        patch_size=7,
+        tubelet_size=4,
         num_frames=8,
         image_size=112,
         layerscale_init=0.1,

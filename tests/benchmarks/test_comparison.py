@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from scipy.stats import spearmanr
@@ -12,6 +13,7 @@ from benchmarks import comparison
 from benchmarks.ledger import Ledger
 from pipeline.aligned import AlignedData
 from pipeline.params import DistillSettings, Params, load_params
+from pipeline.prediction import teacher_scores
 from pipeline.probes import probe_all
 from pipeline.registry import names
 from pipeline.training import TrainingResult
@@ -143,6 +145,25 @@ def test_probes_stand_in_the_table_with_an_interval_and_without_a_gain(
         assert row["srcc_low"] < row["srcc"] < row["srcc_high"]
 
 
+def test_fidelity_is_agreement_with_the_teacher_and_not_with_the_scores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = AlignedData(write_tiny_run(tmp_path), "main")
+
+    def like(values: Any) -> None:
+        monkeypatch.setattr(comparison, "predict_videos", lambda student, data, entries, **_: values(entries))
+
+    student: Any = None
+    like(lambda entries: teacher_scores(data, entries))
+    found = comparison.fit_and_fidelity(student, data)
+    assert (found["train_fidelity"], found["test_fidelity"]) == pytest.approx((1.0, 1.0))
+    assert found["train_srcc"] < 0.999
+    like(lambda entries: np.array([entry.label.mos for entry in entries]))
+    found = comparison.fit_and_fidelity(student, data)
+    assert found["train_srcc"] == pytest.approx(1.0)
+    assert max(found["train_fidelity"], found["test_fidelity"]) < 0.999
+
+
 def test_a_pair_is_trained_on_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     paths = write_tiny_run(tmp_path / "run")
     params = load_params(ROOT / "params.yaml")
@@ -176,4 +197,7 @@ def test_a_pair_is_trained_on_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_pat
     ]
     assert [-1.0 <= row["val_srcc"] <= 1.0 for row in rows if row["student"] != "teacher"] == [True, True]
     assert {name for row in rows for name in row} == set(comparison.COLUMNS)
+    assert f"{rows[0]['train_fidelity']:.3f}, {rows[0]['test_fidelity']:.3f}" in comparison.markdown(
+        comparison.comparison_table(rows)
+    )
     assert comparison.comparison_table(rows)[1]["parameters"] == rows[0]["parameters"]

@@ -3,8 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pipeline.synthesis.planes import Shape
-from pipeline.synthesis.sources import FAMILIES, HELD_OUT, PRETRAINING, UnknownFamily, render
+from pipeline.synthesis.planes import Planes, Shape
+from pipeline.synthesis.sources import FAMILIES, HELD_OUT, PRETRAINING, UnknownFamily, render, render_together
 
 SMALL = Shape(128, 112, 8)
 
@@ -29,6 +29,33 @@ def test_pretraining_and_held_out_families_share_nothing_and_are_all():
 def test_unknown_family_names_the_nearest():
     with pytest.raises(UnknownFamily, match=r"unknown family 'watr'.*did you mean 'water'"):
         render("watr", ("test",), SMALL)
+    with pytest.raises(UnknownFamily, match="unknown family 'foggy'"):
+        render_together(("water", "foggy"), ("test",), SMALL)
+
+
+def test_two_scenes_meet_at_an_edge_or_one_is_seen_through_the_other(monkeypatch):
+    def flat(level):
+        return lambda rng, shape: Planes(*(np.full(size, level, np.float32) for size in _sizes(shape)))
+
+    edges = 0
+    monkeypatch.setitem(FAMILIES, "dark", flat(0.1))
+    monkeypatch.setitem(FAMILIES, "bright", flat(0.9))
+    for number in range(5):
+        luma = render_together(("dark", "bright"), ("pair", number), SMALL).y
+        assert np.array_equal(luma, render_together(("dark", "bright"), ("pair", number), SMALL).y)
+        if np.ptp(luma) < 40:  # grain alone: flat grey through flat grey
+            continue
+        edges += 1
+        bright = luma[0] > np.median([luma.min(), luma.max()])
+        assert 0.15 < bright.mean() < 0.85
+        # One straight edge: no row changes sides more than once.
+        assert np.abs(np.diff(bright[4:-4, 4:-4].astype(int), axis=1)).sum(axis=1).max() == 1
+    assert 1 <= edges <= 4
+
+
+def _sizes(shape):
+    whole, half = (shape.height, shape.width), (shape.height // 2, shape.width // 2)
+    return [(shape.num_frames, *size) for size in (whole, half, half)]
 
 
 def test_amplitude_spectrum_falls_like_that_of_natural_pictures():

@@ -48,5 +48,5 @@ def test_the_embedded_teacher_runs() -> None:
     clips = torch.randint(0, 256, (2, 8, 112, 112, 3), dtype=torch.uint8)
     output = infer(model, normalise(clips, teacher.PREPROCESSING.mean, teacher.PREPROCESSING.std))
     assert output.embedding.shape == output.embedding_normed.shape == (2, 256)
-    assert output.tokens.shape == (2, 1 + 4 * 64, 192)
+    assert output.tokens.shape == (2, 1 + 2 * 256, 192)
     assert output.logits is None
