@@ -98,7 +98,7 @@ def adapt(
         rows = _held_out_rows(store, settings.view_set, train, logits, teacher) if folds else []
         write_held_out(held_out, rows)
     _write_curves(curves, history)
-    best = history[best_epoch(history) - 1] if history else None
+    best = history[best_epoch(history, settings.val_tolerance) - 1] if history else None
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epochs": settings.epochs,

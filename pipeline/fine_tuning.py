@@ -152,7 +152,7 @@ class FineTuning:
             nonlocal best_state
             val_loss, val_srcc = self._validate(val, val_input)
             history.append({"epoch": epoch, "train_loss": loss, "val_loss": val_loss, "val_srcc": val_srcc})
-            if best_epoch(history) == len(history):
+            if best_epoch(history, self._settings.val_tolerance) == len(history):
                 best_state = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
             return f"loss {loss:.4f}, val SRCC {val_srcc:.3f}"
 
@@ -187,8 +187,9 @@ class FineTuning:
         return normalise(clips, self._preprocessing.mean, self._preprocessing.std)
 
     def _score(self, inputs: Tensor) -> Tensor:
-        output = self._model(inputs) if self._whole else self._model.forward_from(inputs)
-        return output.logits[:, 0]
+        share = self._settings.token_share if self._model.training else 1.0
+        forward = self._model if self._whole else self._model.forward_from
+        return forward(inputs, token_share=share).logits[:, 0]
 
     @torch.no_grad()
     def _scale_head(self, train: Labelled, inputs: _Inputs) -> float:

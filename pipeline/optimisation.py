@@ -145,15 +145,19 @@ def depths_by_name(model: nn.Module) -> Callable[[str], int]:
     return depth_of
 
 
-def best_epoch(history: Sequence[Mapping[str, float]]) -> int:
+def best_epoch(history: Sequence[Mapping[str, float]], tolerance: float = 0.0) -> int:
     """The epoch (from 1) with the highest ``val_srcc``, or the lowest ``val_loss`` where no SRCC is defined.
 
     Args:
         history: one mapping per epoch, at least one.
+        tolerance: of the epochs whose ``val_srcc`` is within this of the highest, the last is taken; with 0 the first
+            of equals.
     """
     keys = [row["val_srcc"] if math.isfinite(row["val_srcc"]) else -math.inf for row in history]
     if max(keys) == -math.inf:
         keys = [-row["val_loss"] for row in history]
+    elif tolerance:
+        return max(epoch for epoch, key in enumerate(keys, start=1) if key >= max(keys) - tolerance)
     return keys.index(max(keys)) + 1
 
 

@@ -151,6 +151,11 @@ class AdaptSettings(Section):
     warmup_epochs: NonNegative
     batch_size: Count
     """Clips per step."""
+    token_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Share of the tokens that a training step sees, drawn anew each step; scoring sees all."""
+    val_tolerance: NonNegative = 0.0
+    """Of the epochs whose validation SRCC is within this of the best one's, the last is kept: a difference that few
+    contents cannot tell is no reason to stop earlier."""
     head_init_scale: Positive
     seed: int
     threads: Count

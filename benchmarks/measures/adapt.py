@@ -16,7 +16,7 @@ from pipeline.models.preprocessing import normalise
 from pipeline.params import AdaptSettings, load_params
 from pipeline.teachers import internvideo2_tiny
 
-LIMIT = "the trunk once over all labelled clips, then per epoch the trainable part over one view of each video and back"
+LIMIT = "the trunk once over all labelled clips, then per epoch the trainable part over tokens of a view of each video"
 _PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 
@@ -59,7 +59,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
         optimiser = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad])
         for _ in range(settings.epochs):
             for part in tokens[:num_train:views].split(settings.batch_size):
-                logits = model.forward_from(part).logits
+                logits = model.forward_from(part, token_share=settings.token_share).logits
                 assert logits is not None
                 optimiser.zero_grad()
                 functional.mse_loss(logits[:, 0], torch.zeros(len(part))).backward()

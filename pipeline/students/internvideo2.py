@@ -80,37 +80,20 @@ class Network(nn.Module):
         self._all_blocks = tuple(range(config.depth))
 
     def forward(self, pixels: Tensor) -> StudentOutput:
-        """Scores normalised pixels, float ``b c t h w``."""
-        if self.training and self._token_share < 1.0:
-            return self._forward_some(pixels)
-        output = self.encoder(pixels, layers=self._all_blocks)
+        """Scores normalised pixels, float ``b c t h w``; tokens that a training step did not see are 0."""
+        encoder = self.encoder
+        output = encoder(pixels, layers=self._all_blocks, token_share=self._token_share if self.training else 1.0)
+        grid, tokens, seen = encoder.config.grid, output.tokens[:, 1:], output.seen
+        if seen is not None:
+            count = encoder.config.num_patches
+            tokens = tokens.new_zeros(len(tokens), count, tokens.shape[-1]).index_copy(1, seen, tokens)
+            mask = torch.zeros(count, dtype=torch.bool, device=seen.device).index_fill(0, seen, True)
         return StudentOutput(
             score=output.logits.squeeze(-1),
             embedding=output.embedding_normed,
             layers=output.layers,
-            tokens=output.tokens[:, 1:].unflatten(1, self.encoder.config.grid),
-        )
-
-    def _forward_some(self, pixels: Tensor) -> StudentOutput:
-        """The same with a random part of the tokens; the others are 0 in what is returned."""
-        encoder = self.encoder
-        whole = encoder.embed_patches(pixels)
-        count = whole.shape[1] - 1
-        seen = torch.randperm(count)[: max(1, round(self._token_share * count))].sort().values.to(whole.device)
-        tokens = torch.cat([whole[:, :1], whole[:, 1 + seen]], dim=1)
-        pooled = []
-        for block in encoder.blocks:
-            tokens = block(tokens)
-            pooled.append(tokens.float().mean(dim=1))
-        embedding = encoder.fc_norm(encoder.clip_projector(tokens))
-        grid = encoder.config.grid
-        dense = tokens.new_zeros(len(tokens), count, tokens.shape[-1]).index_copy(1, seen, tokens[:, 1:])
-        return StudentOutput(
-            score=encoder.get_submodule("head")(encoder.fc_dropout(embedding)).squeeze(-1),
-            embedding=embedding,
-            layers=torch.stack(pooled, dim=1),
-            tokens=dense.unflatten(1, grid),
-            seen=torch.zeros(count, dtype=torch.bool, device=seen.device).index_fill(0, seen, True).unflatten(0, grid),
+            tokens=tokens.unflatten(1, grid),
+            seen=None if seen is None else mask.unflatten(0, grid),
         )
 
 

@@ -80,6 +80,17 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
 
+def val_srcc(project: Path) -> float:
+    """What the saved teacher, whole, gives on the validation split."""
+    model = InternVideo2.from_pretrained(project / "teacher").eval()
+    store = adaptation.open_store(project / "clips.zarr")
+    val = adaptation._labelled(store, project, "val")
+    clips = torch.from_numpy(store.read("main", val.rows.ravel()))
+    with torch.no_grad():
+        scores = model(normalise(clips)).logits.reshape(val.rows.shape).mean(dim=1)
+    return srcc(scores.double().numpy(), val.mos.astype(float))
+
+
 def test_only_the_last_blocks_pooling_norms_and_head_train(project: Path) -> None:
     with adaptation.reproducible(seed=1, threads=1):
         before = initial_teacher(SETTINGS).state_dict()
@@ -103,13 +114,7 @@ def test_all_trains_everything(project: Path) -> None:
 
 def test_the_split_trunk_gives_what_the_whole_model_gives(project: Path) -> None:
     metrics = run(project)
-    model = InternVideo2.from_pretrained(project / "teacher").eval()
-    store = adaptation.open_store(project / "clips.zarr")
-    val = adaptation._labelled(store, project, "val")
-    clips = torch.from_numpy(store.read("main", val.rows.ravel()))
-    with torch.no_grad():
-        scores = model(normalise(clips)).logits.reshape(val.rows.shape).mean(dim=1)
-    assert srcc(scores.double().numpy(), val.mos.astype(float)) == pytest.approx(metrics["val_srcc"])
+    assert val_srcc(project) == pytest.approx(metrics["val_srcc"])
 
 
 def test_the_best_epoch_is_kept_and_every_epoch_recorded(project: Path) -> None:
@@ -119,6 +124,31 @@ def test_the_best_epoch_is_kept_and_every_epoch_recorded(project: Path) -> None:
     assert [row["epoch"] for row in curves] == ["1", "2", "3"]
     assert metrics["val_srcc"] == max(float(row["val_srcc"]) for row in curves)
     assert float(curves[metrics["best_epoch"] - 1]["val_srcc"]) == metrics["val_srcc"]
+
+
+def test_a_later_epoch_within_the_tolerance_is_kept_instead_of_the_best(project: Path) -> None:
+    best = run(project, epochs=4)
+    last = run(project, epochs=4, val_tolerance=2.0)
+    assert best["best_epoch"] < last["best_epoch"] == 4
+    assert best["val_srcc"] > last["val_srcc"] == pytest.approx(val_srcc(project))
+
+
+@pytest.mark.parametrize("blocks", [1, "all"])
+def test_a_training_step_sees_its_share_of_the_tokens_and_validation_all(
+    project: Path, monkeypatch: pytest.MonkeyPatch, blocks: int | str
+) -> None:
+    seen: dict[bool, set[int]] = {True: set(), False: set()}
+    last = InternVideo2._finish
+
+    def watched(self: InternVideo2, *arguments: Any) -> Any:
+        output = last(self, *arguments)
+        seen[self.training].add(output.tokens.shape[1])
+        return output
+
+    monkeypatch.setattr(InternVideo2, "_finish", watched)
+    run(project, trainable_blocks=blocks, epochs=1, token_share=0.25)
+    assert CONFIG.num_patches == 32
+    assert seen == {True: {1 + 8}, False: {1 + 32}}
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(project: Path) -> None:

@@ -59,6 +59,14 @@ def test_an_undefined_correlation_is_never_the_best():
     assert best_epoch([history[0], history[3], history[0]]) == 2
 
 
+def test_of_epochs_that_are_as_good_as_the_best_the_last_is_taken_with_a_tolerance():
+    history = [{"val_srcc": value, "val_loss": 0.0} for value in (0.80, 0.90, 0.85, 0.89, 0.87)]
+    assert [best_epoch(history, tolerance) for tolerance in (0.0, 0.0125, 0.04)] == [2, 4, 5]
+    assert [best_epoch(history[:seen], 0.0125) for seen in range(1, 6)] == [1, 2, 2, 4, 4]
+    nan = float("nan")
+    assert best_epoch([{"val_srcc": nan, "val_loss": loss} for loss in (0.3, 0.1, 0.2)], 0.01) == 2
+
+
 def test_every_trainable_parameter_is_in_one_group_with_its_own_rate():
     model = Model()
     model.blocks[1].requires_grad_(False)

@@ -35,6 +35,7 @@ class InternVideo2Output(ModelOutput):
         logits: ``b num_classes``, before any softmax; None without a head.
         projected: ``b projection_dim``, before any L2 normalisation; None without a projection.
         layers: ``b k c``, for each chosen block the mean of its output tokens, cls included; None if none was chosen.
+        seen: int64 ``m``, ascending: which of the n tokens ``tokens`` holds after cls; None where it holds all.
     """
 
     tokens: Tensor | None = None
@@ -43,6 +44,7 @@ class InternVideo2Output(ModelOutput):
     logits: Tensor | None = None
     projected: Tensor | None = None
     layers: Tensor | None = None
+    seen: Tensor | None = None
 
 
 def distillation_layers(depth: int, count: int, interval: float) -> list[int]:
@@ -106,12 +108,14 @@ class InternVideo2(PreTrainedModel):
         self.num_frozen_blocks: int | None = None
         self.post_init()
 
-    def forward(self, pixels: Tensor, layers: Sequence[int] = ()) -> InternVideo2Output:
+    def forward(self, pixels: Tensor, layers: Sequence[int] = (), token_share: float = 1.0) -> InternVideo2Output:
         """Encodes clips.
 
         Args:
             pixels: float ``b 3 t h w``, normalised, with the configuration's frames and size.
             layers: indices of the blocks whose mean-pooled tokens are wanted too, in 0 .. depth-1, in any order.
+            token_share: share of the n tokens that the trainable blocks see, the same for all clips of the batch, drawn
+                from torch's default generator; a frozen trunk sees all ("PatchDropout", arXiv 2208.07220).
 
         Returns:
             Every level the model has; see :class:`InternVideo2Output`.
@@ -124,10 +128,10 @@ class InternVideo2(PreTrainedModel):
             raise ClipShapeError(f"layers: got {wrong}, expected block indices in 0 .. {depth - 1}")
         boundary = self.num_frozen_blocks
         if boundary is None:
-            return self._finish(self.embed_patches(pixels), 0, layers, {})
+            return self._finish(self.embed_patches(pixels), 0, layers, {}, token_share)
         pooled: dict[int, Tensor] = {}
         tokens = self._trunk(pixels, layers, pooled)
-        return self._finish(tokens, boundary, layers, pooled)
+        return self._finish(tokens, boundary, layers, pooled, token_share)
 
     def forward_trunk(self, pixels: Tensor) -> Tensor:
         """Runs the frozen part alone, without a graph, so that its output can be kept and reused.
@@ -144,12 +148,13 @@ class InternVideo2(PreTrainedModel):
         self._boundary()
         return self._trunk(pixels, (), {})
 
-    def forward_from(self, tokens: Tensor, layers: Sequence[int] = ()) -> InternVideo2Output:
+    def forward_from(self, tokens: Tensor, layers: Sequence[int] = (), token_share: float = 1.0) -> InternVideo2Output:
         """Runs the trainable part on tokens that :meth:`forward_trunk` returned.
 
         Args:
             tokens: float ``b 1+n c``.
             layers: blocks whose mean-pooled tokens are wanted too; only trainable ones.
+            token_share: as of :meth:`forward`.
 
         Raises:
             ClipShapeError: the trunk is not frozen, the tokens' shape is not the model's, or a layer lies in the trunk.
@@ -163,7 +168,7 @@ class InternVideo2(PreTrainedModel):
                 f"layers: got {wrong}, expected block indices in {boundary} .. {self.config.depth - 1}; "
                 "for those of the frozen trunk call the model on pixels"
             )
-        return self._finish(tokens, boundary, layers, {})
+        return self._finish(tokens, boundary, layers, {}, token_share)
 
     def embed_patches(self, pixels: Tensor) -> Tensor:
         """Maps pixels ``b 3 t h w`` to the tokens ``b 1+n c`` that enter the first block."""
@@ -239,8 +244,13 @@ class InternVideo2(PreTrainedModel):
         return tokens
 
     def _finish(
-        self, tokens: Tensor, boundary: int, layers: Sequence[int], pooled: dict[int, Tensor]
+        self, tokens: Tensor, boundary: int, layers: Sequence[int], pooled: dict[int, Tensor], token_share: float
     ) -> InternVideo2Output:
+        seen = None
+        if token_share < 1.0:
+            count = tokens.shape[1] - 1
+            seen = torch.randperm(count)[: max(1, round(token_share * count))].sort().values.to(tokens.device)
+            tokens = torch.cat([tokens[:, :1], tokens[:, 1 + seen]], dim=1)
         tokens = self._run(tokens, range(boundary, self.config.depth), layers, pooled)
         embedding = self.clip_projector(tokens)
         normed = self.fc_norm(embedding)
@@ -252,6 +262,7 @@ class InternVideo2(PreTrainedModel):
             logits=None if self.head is None else self.head(self.fc_dropout(normed)),
             projected=None if projection is None else projection(embedding),
             layers=torch.stack([pooled[i] for i in layers], dim=1) if len(layers) else None,
+            seen=seen,
         )
 
     def _positions(self) -> Tensor:

@@ -180,6 +180,30 @@ def test_the_trunk_runs_once_and_its_tokens_are_reused() -> None:
     assert model.blocks[2].attn.proj.weight.grad is not None
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_share_of_the_tokens_is_what_the_trainable_blocks_see(frozen: bool) -> None:
+    model = build()
+    if frozen:
+        model.freeze_trunk(2)
+    before = model.forward_trunk(clip()) if frozen else model.embed_patches(clip())
+    torch.manual_seed(5)
+    some = model(clip(), layers=[3], token_share=0.25)
+    count = model.config.num_patches
+    assert len(some.seen) == count // 4
+    assert torch.equal(some.seen, some.seen.unique())
+    tokens = torch.cat([before[:, :1], before[:, 1 + some.seen]], dim=1)
+    for block in model.blocks[2 if frozen else 0 :]:
+        tokens = block(tokens)
+    assert torch.equal(some.tokens, tokens)
+    assert torch.equal(some.layers[:, 0], tokens.mean(dim=1))
+    assert torch.equal(some.embedding, model.clip_projector(tokens))
+    assert not torch.equal(some.seen, model(clip(), token_share=0.25).seen)
+    assert model(clip()).seen is None
+    if frozen:
+        torch.manual_seed(5)
+        assert torch.equal(model.forward_from(before, token_share=0.25).logits, some.logits)
+
+
 def test_the_split_needs_a_boundary() -> None:
     model = build()
     with pytest.raises(ClipShapeError, match="the trunk is not frozen"):
