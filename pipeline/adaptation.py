@@ -1,9 +1,9 @@
 """The teacher, turned towards opinion scores: the first half of InternVQA's recipe, before anything is cached.
 
 The trunk below the trainable blocks is frozen, so it runs once over the labelled clips and its tokens are kept in
-scratch; each epoch then trains only what is above. The epoch that does best on the validation split is kept. A
-checkpoint that already predicts one score keeps its head, brought to the scale of the labels by least squares: with few
-labels that is most of what there is to know.
+scratch; each epoch then trains only what is above. The epoch that does best on the validation split is kept, or a later
+one that is as good to a tolerance. A checkpoint that already predicts one score keeps its head, brought to the scale of
+the labels by least squares: with few labels that is most of what there is to know.
 
 Ref: "InternVQA" (arXiv 2502.19026), section 3: all blocks but the last frozen; last block, attention pooling, norms and
 a one-output head (initial scale 0.001) trained on the scores. There the teacher trains together with the student; a

@@ -107,7 +107,7 @@ class FineTuning:
     def run(
         self, train: Labelled, val: Labelled, folds: Sequence[NDArray[np.bool_]] = ()
     ) -> tuple[list[dict[str, float]], NDArray[np.float32]]:
-        """Trains, and leaves the model with the weights of its best epoch.
+        """Trains, and leaves the model with the weights of its best epoch, or a later one as good.
 
         Args:
             train: what is trained on.
