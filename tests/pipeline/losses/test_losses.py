@@ -101,7 +101,7 @@ class TestEveryLoss:
 
 def test_mos_regression_by_hand():
     assert value("mos_regression", score=[0.5, 0.2, 0.9], mos=[0.3, 0.6, 0.0], labelled=[True, True, False]) == (
-        pytest.approx((0.04 + 0.16) / 2)
+        pytest.approx((0.04 + 0.16) / 3)
     )
 
 
