@@ -7,7 +7,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 
@@ -63,6 +63,10 @@ class Labelled:
         names = tuple(compress(self.contents, chosen))
         return Labelled(rows=self.rows[chosen], mos=self.mos[chosen], contents=names)
 
+    def first_views(self, count: int | None) -> "Labelled":
+        """The same videos with their first views alone; None takes all."""
+        return replace(self, rows=self.rows[:, :count])
+
 
 def keeps_head(model: InternVideo2) -> bool:
     """Whether the model's head came from its checkpoint."""
@@ -111,7 +115,7 @@ class FineTuning:
 
         Args:
             train: what is trained on.
-            val: what chooses the epoch.
+            val: what chooses the epoch, with its first ``validation_views``.
             folds: training videos that are also scored by a training without them, from the same first values.
 
         Returns:
@@ -119,6 +123,7 @@ class FineTuning:
             videos of the folds, NaN where a video is in none.
         """
         held_out = np.full(train.rows.shape, np.nan, dtype=np.float32)
+        val = val.first_views(self._settings.validation_views)
         with tempfile.TemporaryDirectory(prefix="adapt-", dir=_scratch()) as scratch:
             train_input = self._inputs(train, Path(scratch) / "train", "trunk over train")
             val_input = self._inputs(val, Path(scratch) / "val", "trunk over val")

@@ -156,6 +156,8 @@ class AdaptSettings(Section):
     val_tolerance: NonNegative = 0.0
     """Of the epochs whose validation SRCC is within this of the best one's, the last is kept: a difference that few
     contents cannot tell is no reason to stop earlier."""
+    validation_views: Count | None = None
+    """Views per validation video that choose the epoch, the first ones; null takes all that are cached."""
     head_init_scale: Positive
     seed: int
     threads: Count

@@ -44,10 +44,11 @@ def figures(setting: Setting) -> Iterator[Figure]:
     data = write_run(setting.folder, splits=splits, num_views=views)
     settings = settings_for(epochs=6)
     store = open_store(data / "clips.zarr")
-    rows = np.arange((splits["train"] + splits["val"]) * views)
+    of_video = np.arange((splits["train"] + splits["val"]) * views).reshape(-1, views)
+    train, val = np.split(of_video, [splits["train"]])
+    rows = np.concatenate([train.ravel(), val[:, : settings.validation_views].ravel()])
     preprocessing = internvideo2_tiny.PREPROCESSING
     clips = torch.from_numpy(store.read("main", rows))
-    num_train = splits["train"] * views
 
     def limit() -> None:
         torch.set_num_threads(1)
@@ -58,14 +59,14 @@ def figures(setting: Setting) -> Iterator[Figure]:
         )
         optimiser = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad])
         for _ in range(settings.epochs):
-            for part in tokens[:num_train:views].split(settings.batch_size):
+            for part in tokens[: train.size : views].split(settings.batch_size):
                 logits = model.forward_from(part, token_share=settings.token_share).logits
                 assert logits is not None
                 optimiser.zero_grad()
                 functional.mse_loss(logits[:, 0], torch.zeros(len(part))).backward()
                 optimiser.step()
             with torch.no_grad():
-                for part in tokens[num_train:].split(8):
+                for part in tokens[train.size :].split(8):
                     model.forward_from(part)
 
     with workshop(setting.folder / "work"):

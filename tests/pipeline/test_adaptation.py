@@ -80,14 +80,15 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
 
-def val_srcc(project: Path) -> float:
-    """What the saved teacher, whole, gives on the validation split."""
+def val_srcc(project: Path, views: int | None = None) -> float:
+    """What the saved teacher, whole, gives on the first views of the validation split."""
     model = InternVideo2.from_pretrained(project / "teacher").eval()
     store = adaptation.open_store(project / "clips.zarr")
     val = adaptation._labelled(store, project, "val")
-    clips = torch.from_numpy(store.read("main", val.rows.ravel()))
+    rows = val.rows[:, :views]
+    clips = torch.from_numpy(store.read("main", rows.ravel()))
     with torch.no_grad():
-        scores = model(normalise(clips)).logits.reshape(val.rows.shape).mean(dim=1)
+        scores = model(normalise(clips)).logits.reshape(rows.shape).mean(dim=1)
     return srcc(scores.double().numpy(), val.mos.astype(float))
 
 
@@ -131,6 +132,16 @@ def test_a_later_epoch_within_the_tolerance_is_kept_instead_of_the_best(project:
     last = run(project, epochs=4, val_tolerance=2.0)
     assert best["best_epoch"] < last["best_epoch"] == 4
     assert best["val_srcc"] > last["val_srcc"] == pytest.approx(val_srcc(project))
+
+
+def test_the_first_views_of_the_validation_videos_choose_where_that_is_asked(project: Path) -> None:
+    losses = {}
+    for views in (1, None):
+        metrics = run(project, validation_views=views)
+        assert val_srcc(project, views) == pytest.approx(metrics["val_srcc"])
+        with (project / "curves.csv").open(encoding="utf-8") as file:
+            losses[views] = [row["val_loss"] for row in csv.DictReader(file)]
+    assert losses[1] != losses[None]
 
 
 @pytest.mark.parametrize("blocks", [1, "all"])
