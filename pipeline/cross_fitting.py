@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold
 
 from pipeline.errors import PipelineError
 from pipeline.records import replacing
@@ -63,6 +62,8 @@ def folds_of(contents: Sequence[str], *, count: int, seed: int) -> list[NDArray[
     Raises:
         CrossFittingError: there are fewer contents than folds.
     """
+    from sklearn.model_selection import GroupKFold  # here, since it takes seconds and folds are an option
+
     if len(set(contents)) < count:
         raise CrossFittingError(
             f"adapt.cross_fit_folds: got {count}, but the labelled training videos have {len(set(contents))} contents; "
