@@ -44,7 +44,8 @@ def plain(value: Any, at: str = "") -> Any:
             raise SpecError(f"got the key {wrong[0]!r} at {at or 'the top'}; expected text; write str(key)")
         return {key: plain(item, f"{at}.{key}".lstrip(".")) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item, f"{at}[{index}]") for index, item in enumerate(value)]
+        # A root document lists a digest of every file: texts are nearly all of the items that there are.
+        return [item if type(item) is str else plain(item, f"{at}[{index}]") for index, item in enumerate(value)]
     raise SpecError(
         f"got a {type(value).__name__} at {at or 'the top'}; expected plain JSON (text, numbers, lists, mappings)"
     )

@@ -49,7 +49,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
     ours: list[list[float]] = []
     limit: list[list[float]] = []
     with workshop(root):
-        for turn in range(setting.fewer(3)):
+        for turn in range(setting.rounds):
             sides = [(AlignedData, ours), (InRam, limit)]
             for kind, seconds in sides if turn % 2 else sides[::-1]:
                 seconds.append(epoch_seconds(settings, paths, kind))

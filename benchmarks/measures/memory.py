@@ -40,7 +40,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
         ("distill", _make_run, setting.size(48, 4)),
     ):
         ratios, peaks = [], []
-        for turn in range(setting.fewer(3)):
+        for turn in range(setting.fewer(2)):
             told = []
             for number in (count, 4 * count):
                 folder = setting.folder / f"{stage} {number} {turn}"

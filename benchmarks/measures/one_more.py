@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parents[2]
 
 def figures(setting: Setting) -> Iterator[Figure]:
     """``python -m stages.render`` and ``python -m stages.extract``, as DVC runs them, with the default settings."""
-    count, rounds = setting.size(1000, 3), setting.fewer(3)
+    count, rounds = setting.size(1000, 3), setting.fewer(2)
     videos = write_videos(setting.folder / "videos", rounds + 1)
     teacher = write_teacher(setting.folder / "teacher")
     set_of_many = setting.folder / "many"
