@@ -18,6 +18,7 @@ and code is kept in ``.teachonce/seeds``, whatever fractions and seeds a call as
 """
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -25,8 +26,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 from benchmarks.controls import save_first_values, shuffle_targets
 from benchmarks.ledger import Ledger, Row, context_of, write_table
@@ -103,12 +105,24 @@ def main() -> None:
 def run_missing(params: Params, tasks: Sequence[Task], ledger: Ledger, table: Path, *, workers: int) -> None:
     """Runs what the ledger lacks, and writes the table anew after each."""
     missing = [task for task in tasks if not task.done_in(ledger.rows)]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         running = {pool.submit(run, params, task): task for task in missing}
         for done in as_completed(running):
             ledger.add(done.result())
             write_table(table, COLUMNS, in_order(ledger.rows))
             print(f"== finished: {running[done]}", file=sys.stderr)
+
+
+def end_with_parent() -> None:
+    """Lets this worker end as soon as the process that started it has, however that ended; a run takes minutes."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:

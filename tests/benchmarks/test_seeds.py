@@ -1,11 +1,14 @@
 """The seeds study: paired, split by content, and obedient to the labelled fraction."""
 
 import csv
+import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from benchmarks import seeds
@@ -99,13 +102,39 @@ def study(monkeypatch: pytest.MonkeyPatch, *arguments: str, code: str = "a", fai
         values = dict.fromkeys(seeds.COLUMNS[3:], 0.1 * task.seed)
         return [{"fraction": task.fraction, "seed": task.seed, "predictor": name} | values for name in PREDICTORS]
 
+    def pool(workers: int, *, mp_context: object, initializer: object) -> ThreadPoolExecutor:
+        assert initializer is seeds.end_with_parent
+        return ThreadPoolExecutor(workers)
+
     monkeypatch.setattr(seeds, "run", made_up)
-    monkeypatch.setattr(seeds, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(seeds, "ProcessPoolExecutor", pool)
     monkeypatch.setattr(seeds, "load_params", lambda: load_params(ROOT / "params.yaml"))
     monkeypatch.setattr(seeds, "context_of", lambda params, paths: {"code": code})
     monkeypatch.setattr(sys, "argv", ["seeds", *arguments])
     seeds.main()
     return ran
+
+
+def test_a_worker_ends_when_the_study_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "study.py"
+    script.write_text(
+        "import os, time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from multiprocessing import get_context\n"
+        "from benchmarks.seeds import end_with_parent\n"
+        "if __name__ == '__main__':\n"
+        "    pool = ProcessPoolExecutor(1, mp_context=get_context('spawn'), initializer=end_with_parent)\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    pool.submit(time.sleep, 600).result()\n",
+        encoding="utf-8",
+    )
+    with subprocess.Popen(
+        [sys.executable, script], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE
+    ) as study:
+        assert study.stdout is not None
+        worker = psutil.Process(int(study.stdout.readline()))
+        study.kill()
+    assert psutil.wait_procs([worker], timeout=60)[0] == [worker]
 
 
 def rows_of(table: Path) -> list[tuple[str, str]]:
