@@ -35,7 +35,7 @@ class Settings(Section):
     embed_dim: Count | None = None
     """Width of the tokens, a multiple of 16; null takes the variant's."""
     depth: Count | None = None
-    """Blocks; null takes the variant's."""
+    """Blocks; null takes the variant's. Fewer than ``checkpoint`` has: its first ones."""
     num_heads: Count | None = None
     """Attention heads; null takes the variant's."""
     pool_num_heads: Count | None = None
@@ -54,7 +54,9 @@ class Settings(Section):
     drop_path_rate: Rate = 0.0
     head_dropout: Rate = 0.0
     checkpoint: str | None = None
-    """An official distilled checkpoint to begin with; its head is replaced. Null begins from nothing."""
+    """A file or folder to begin with, of this width: an official distilled checkpoint, or the teacher's own weights, of
+    which a smaller ``depth`` takes the first blocks (as DistilBERT begins, arXiv 1910.01108). Its head is replaced.
+    Null begins from nothing."""
     stem: Literal["dct_spread", "dct", "random"] = "dct_spread"
     """First values of the patch embedding when it begins from nothing: a DCT basis of frequencies from the whole range,
     or of the lowest."""
@@ -135,7 +137,8 @@ def initialise(network: Network, settings: Settings) -> None:
     encoder = network.encoder
     if settings.checkpoint is not None:
         head = {name: value.clone() for name, value in encoder.state_dict().items() if name.startswith("head.")}
-        loaded = load_checkpoint(Path(settings.checkpoint), encoder.config, new_head=True).state_dict()
+        path, shorter = Path(settings.checkpoint), settings.depth is not None
+        loaded = load_checkpoint(path, encoder.config, new_head=True, first_blocks=shorter).state_dict()
         encoder.load_state_dict({**loaded, **head})
     else:
         if settings.stem != "random":

@@ -14,7 +14,7 @@ from pipeline.models.internvideo2.recognition import stored_grid
 
 
 def adapt_tensors(
-    tensors: Mapping[str, Tensor], config: InternVideo2Config, path: Path
+    tensors: Mapping[str, Tensor], config: InternVideo2Config, path: Path, *, first_blocks: bool = False
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Fits what can be fitted to a configuration; everything else keeps its shape, and is judged later.
 
@@ -22,6 +22,7 @@ def adapt_tensors(
         tensors: parameters by their official names.
         config: the model wanted.
         path: for messages.
+        first_blocks: leave out the blocks beyond the model's depth.
 
     Returns:
         The tensors, and one line per change.
@@ -33,7 +34,18 @@ def adapt_tensors(
     notes += _inflate(adapted, config)
     notes += _interpolate_separate(adapted, config) if config.sep_pos_embed else _interpolate(adapted, config, path)
     notes += _cut_head(adapted, config, path)
+    if first_blocks:
+        notes += _cut_blocks(adapted, config)
     return adapted, notes
+
+
+def _cut_blocks(tensors: dict[str, Tensor], config: InternVideo2Config) -> list[str]:
+    places = {name: name.split(".")[1] for name in tensors if name.startswith("blocks.")}
+    beyond = [name for name, place in places.items() if place.isdecimal() and int(place) >= config.depth]
+    for name in beyond:
+        del tensors[name]
+    count = len(set(places.values()))
+    return [f"blocks: the first {config.depth} of {count}"] if beyond else []
 
 
 def _inflate(tensors: dict[str, Tensor], config: InternVideo2Config) -> list[str]:

@@ -65,6 +65,7 @@ def load_checkpoint(
     *,
     base: str | Path | None = None,
     new_head: bool = False,
+    first_blocks: bool = False,
 ) -> InternVideo2:
     """Loads an official checkpoint, or one that this project wrote, and prints its report to standard error.
 
@@ -79,6 +80,8 @@ def load_checkpoint(
             the file's frames, head and projection.
         base: the full checkpoint under a partial one, such as the stage-1 file under the CLIP file of S14, B14, L14.
         new_head: give ``head`` its initial value whatever the file has, to fine-tune on new targets.
+        first_blocks: of a deeper file take the first blocks and leave the others, as a student does that begins as the
+            lower half of its teacher; without it another depth is an error.
 
     Returns:
         The model in float32 and evaluation mode; its ``load_report`` is the :class:`LoadReport`.
@@ -101,7 +104,7 @@ def load_checkpoint(
     with torch.device("meta"):
         model = InternVideo2(config)
     wanted = model.state_dict()
-    tensors, adapted = adapt_tensors(tensors, config, path)
+    tensors, adapted = adapt_tensors(tensors, config, path, first_blocks=first_blocks)
     _check_names(tensors, wanted, path)
     _check_shapes(tensors, wanted, path)
     loaded = {name: _plain(tensors[name]) for name in wanted if name in tensors}

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
+from pipeline.models.internvideo2 import CheckpointError, InternVideo2, InternVideo2Config
 from pipeline.registry import find
 from pipeline.students import StudentConfig, StudentModel, create_student
 
@@ -77,6 +77,28 @@ def test_a_checkpoint_gives_its_values_but_not_its_head(tmp_path):
     encoder = student.network.encoder
     assert torch.equal(encoder.blocks[0].mlp.fc1.weight, teacherless.blocks[0].mlp.fc1.weight)
     assert encoder.head.bias.item() == 0.5
+
+
+def test_a_shallower_student_begins_with_the_first_blocks_of_a_deeper_checkpoint(tmp_path, capsys):
+    sizes = {"embed_dim": 32, "num_heads": 2, "mlp_ratio": 4.0, "num_frames": 4, "image_size": 28, "tubelet_size": 2}
+    torch.manual_seed(3)
+    deep = InternVideo2(InternVideo2Config(**sizes, depth=12, pool_dim=40, pool_num_heads=2, num_classes=1))
+    path = tmp_path / "teacher.pth"
+    torch.save(deep.state_dict(), path)
+    options = {"embed_dim": 32, "depth": 2, "num_heads": 2, "tubelet_size": 2, "checkpoint": str(path)}
+    student = create_student("internvideo2", options, target_dim=40, clip_shape=(4, 28, 28, 3))
+    begun = student.network.encoder.state_dict()
+    assert {name for name in begun if name.startswith("blocks.")} == {
+        name for name in deep.state_dict() if name.startswith(("blocks.0.", "blocks.1."))
+    }
+    assert all(
+        torch.equal(begun[name], value)
+        for name, value in deep.state_dict().items()
+        if name in begun and "head" not in name
+    )
+    assert "blocks: the first 2 of 12" in capsys.readouterr().err
+    with pytest.raises(CheckpointError, match="missing"):
+        create_student("internvideo2", options | {"depth": 13}, target_dim=40, clip_shape=(4, 28, 28, 3))
 
 
 def test_an_official_checkpoint_pools_as_it_was_trained_to(tmp_path):
