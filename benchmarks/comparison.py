@@ -5,7 +5,7 @@
     python -m benchmarks.comparison student qmamba --threads 1    # beside another program
     python -m benchmarks.comparison probes            # scikit-learn on the cached embeddings: seconds
     python -m benchmarks.comparison table
-    python -m benchmarks.comparison ablation internvideo2_without_tokens    # one thing changed, to find out why
+    python -m benchmarks.comparison ablation internvideo2_longer    # one thing changed, to find out why
 
 A student is trained twice per seed, with the cached targets and on the scores alone, equally many steps, from the same
 first values. It needs what ``dvc repro extract`` leaves, and runs no teacher. Which students, with which settings:

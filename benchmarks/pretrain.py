@@ -94,6 +94,7 @@ def train(
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         run.restore(checkpoint)
+        print(f"{folder} has a run at step {run.step} of {plan.steps}: it goes on; another begins in another --folder")
     replay = Replay(folder / "replay", capacity)
     first = max(first_content, next_content(folder / "replay"))
     generators = start_generators(folder / "replay", capacity, variety, workers, first)

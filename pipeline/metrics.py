@@ -6,7 +6,7 @@ clips, rescales or drops a value.
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,7 +14,6 @@ from scipy import optimize, special, stats
 
 from pipeline.errors import PipelineError
 
-Metric = Callable[[np.ndarray, np.ndarray], float]
 NUM_LOGISTIC_PARAMETERS = 4
 
 

@@ -10,7 +10,6 @@ from pipeline.errors import nearest
 from pipeline.manifest import ManifestError, resolve
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".ts", ".flv", ".ivf", ".yuv", ".y4m")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _NEIGHBOURS = 25
 """Names on each side of a wrong one, in alphabetical order, that are compared with it."""
 

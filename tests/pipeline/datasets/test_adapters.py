@@ -11,7 +11,6 @@ from scipy.io import savemat
 from pipeline import registry
 from pipeline.clips import Clips, RenderTask, render_video
 from pipeline.datasets import DatasetError, Entry, csv
-from pipeline.datasets._files import IMAGE_SUFFIXES
 from pipeline.digests import file_digest
 from pipeline.manifest import ManifestError, ScoreScale
 from pipeline.params import SettingsError
@@ -78,7 +77,7 @@ def test_it_can_be_prepared(tmp_path: Path, name: str, inline: None) -> None:
     for row in tables.videos:
         assert row.num_frames in (1, 2, 4)
         assert None not in (row.width, row.height)
-        assert (row.fps is None) == (Path(row.path).suffix in IMAGE_SUFFIXES) or row.path.endswith(".yuv")
+        assert (row.fps is None) == (Path(row.path).suffix in {".png", ".jpg", ".bmp"}) or row.path.endswith(".yuv")
     placed = {entry.video_id: entry.split for entry in entries if entry.split}
     assert all(label.split == placed.get(label.video_id, label.split) for label in tables.labels)
     fixed = {entry.dataset for entry in entries if entry.split == "test"}
