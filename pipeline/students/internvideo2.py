@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pipeline.losses import StudentOutput
 from pipeline.models.framewise import patch_side
-from pipeline.models.internvideo2 import VARIANTS, InternVideo2, InternVideo2Config, load_checkpoint
+from pipeline.models.internvideo2 import VARIANTS, InternVideo2, InternVideo2Config, load_checkpoint, stored_config
 from pipeline.models.internvideo2.blocks import Mlp
 from pipeline.models.stem import init_dct
 from pipeline.params import Count, Section
@@ -25,6 +25,8 @@ SMALL: dict[str, Any] = {"embed_dim": 96, "depth": 4, "num_heads": 4, "mlp_ratio
 _OFFICIAL_POOL_HEADS, _SMALL_POOL_HEADS = 16, 8
 PATCHES = (14, 16, 8)
 """Sides of a token in px, the best first."""
+_OF_CHECKPOINT = ("embed_dim", "depth", "num_heads", "pool_num_heads", "patch_size", "tubelet_size")
+"""What a folder says of its weights, and the settings of the same names that take it."""
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -54,9 +56,9 @@ class Settings(Section):
     drop_path_rate: Rate = 0.0
     head_dropout: Rate = 0.0
     checkpoint: str | None = None
-    """A file or folder to begin with, of this width: an official distilled checkpoint, or the teacher's own weights, of
-    which a smaller ``depth`` takes the first blocks (as DistilBERT begins, arXiv 1910.01108). Its head is replaced.
-    Null begins from nothing."""
+    """A file or folder to begin with: an official distilled checkpoint, or the teacher's own weights, of which a
+    smaller ``depth`` takes the first blocks (as DistilBERT begins, arXiv 1910.01108). Its head is replaced. Sizes that
+    are null are those of the folder's ``config.json``, where it has one. Null begins from nothing."""
     stem: Literal["dct_spread", "dct", "random"] = "dct_spread"
     """First values of the patch embedding when it begins from nothing: a DCT basis of frequencies from the whole range,
     or of the lowest."""
@@ -100,8 +102,15 @@ class Network(nn.Module):
 
 
 def resolve(settings: Settings, *, clip_shape: tuple[int, int, int, int], grid: int) -> Settings:
-    """Settles the sides of a token by what divides the clips."""
+    """Settles sizes by what the checkpoint's folder says of itself, and sides of a token by what divides the clips.
+
+    Raises:
+        CheckpointError: the folder's ``config.json`` is not JSON.
+    """
     official = settings.checkpoint is not None
+    if settings.checkpoint is not None and (stored := stored_config(Path(settings.checkpoint))) is not None:
+        null = [name for name in _OF_CHECKPOINT if getattr(settings, name) is None]
+        settings = settings.model_copy(update={name: getattr(stored, name) for name in null})
     patch = PATCHES[0] if official else patch_side(clip_shape[1] // grid, PATCHES)
     heads = _OFFICIAL_POOL_HEADS if official or settings.variant != "small" else _SMALL_POOL_HEADS
     return settings.model_copy(

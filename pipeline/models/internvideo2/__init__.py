@@ -12,7 +12,7 @@ encoder. Left out: the masked pre-training decoders, the text and audio towers, 
 from pipeline.models.internvideo2.config import VARIANTS, ConfigError, InternVideo2Config, variant_config
 from pipeline.models.internvideo2.flops import count_flops
 from pipeline.models.internvideo2.inference import compile_blocks, infer, lower_weights
-from pipeline.models.internvideo2.loading import LoadReport, load_checkpoint
+from pipeline.models.internvideo2.loading import LoadReport, load_checkpoint, stored_config
 from pipeline.models.internvideo2.model import (
     ClipShapeError,
     InternVideo2,
@@ -36,5 +36,6 @@ __all__ = [
     "infer",
     "load_checkpoint",
     "lower_weights",
+    "stored_config",
     "variant_config",
 ]

@@ -96,7 +96,7 @@ def load_checkpoint(
         tensors = {**flatten_checkpoint(read_checkpoint(Path(base)), Path(base)), **tensors}
     if config is None:
         try:
-            config = _stored_config(path) or recognise_config(tensors, path)
+            config = stored_config(path) or recognise_config(tensors, path)
         except ConfigError as error:
             raise CheckpointError(f"{path}: describes no InternVideo2 encoder: {error}") from error
     if new_head:
@@ -160,8 +160,15 @@ def _strip(name: str, has_vision_prefix: bool) -> str:
     return short
 
 
-def _stored_config(path: Path) -> InternVideo2Config | None:
-    """Returns the configuration that ``save_pretrained`` wrote beside the weights, if there is one."""
+def stored_config(path: Path) -> InternVideo2Config | None:
+    """Returns the configuration that ``save_pretrained`` wrote beside the weights, if there is one.
+
+    Args:
+        path: the folder, or the file of weights in it.
+
+    Raises:
+        CheckpointError: it is there and is not JSON.
+    """
     folder = path if path.is_dir() else path.parent
     described = path.is_dir() or path.name == "model.safetensors"
     if not described or not (folder / "config.json").is_file():

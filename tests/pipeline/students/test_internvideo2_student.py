@@ -7,7 +7,7 @@ import torch
 
 from pipeline.models.internvideo2 import CheckpointError, InternVideo2, InternVideo2Config
 from pipeline.registry import find
-from pipeline.students import StudentConfig, StudentModel, create_student
+from pipeline.students import StudentConfig, StudentModel, create_student, load_student
 
 CLIP_SHAPE = (8, 224, 224, 3)
 
@@ -99,6 +99,28 @@ def test_a_shallower_student_begins_with_the_first_blocks_of_a_deeper_checkpoint
     assert "blocks: the first 2 of 12" in capsys.readouterr().err
     with pytest.raises(CheckpointError, match="missing"):
         create_student("internvideo2", options | {"depth": 13}, target_dim=40, clip_shape=(4, 28, 28, 3))
+
+
+def test_a_folder_of_weights_says_how_large_a_student_begins_with_them(tmp_path):
+    sizes = {"embed_dim": 48, "num_heads": 3, "mlp_ratio": 4.0, "num_frames": 4, "image_size": 28, "tubelet_size": 4}
+    stored = InternVideo2Config(**sizes, depth=3, patch_size=7, pool_dim=40, pool_num_heads=4, num_classes=1)
+    teacher = InternVideo2(stored).eval()
+    teacher.save_pretrained(tmp_path)
+    whole, half = (
+        create_student(
+            "internvideo2", options | {"checkpoint": str(tmp_path)}, target_dim=40, clip_shape=(4, 28, 28, 3)
+        )
+        for options in ({}, {"depth": 1})
+    )
+    assert (len(whole.network.encoder.blocks), len(half.network.encoder.blocks)) == (3, 1)
+    pixels = torch.randn(2, 3, 4, 28, 28)
+    with torch.no_grad():
+        assert torch.equal(whole.eval().network(pixels).embedding, teacher(pixels).embedding_normed)
+    half.eval().save_pretrained(tmp_path / "student")
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "model.safetensors").unlink()
+    with torch.no_grad():
+        assert torch.equal(load_student(tmp_path / "student").network(pixels).score, half.network(pixels).score)
 
 
 def test_an_official_checkpoint_pools_as_it_was_trained_to(tmp_path):
