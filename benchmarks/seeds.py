@@ -87,7 +87,7 @@ def main() -> None:
     params = with_student(with_threads(load_params(), arguments.threads), arguments.student)
     folder = RESULTS / (arguments.student or "")
     curve = folder / "curve.csv" if arguments.student else CURVE
-    tasks = [task for text in arguments.fractions for task in tasks_of(text, arguments.seeds, arguments.controls)]
+    tasks = tasks_of(arguments.fractions, arguments.seeds, arguments.controls)
     if not tasks:
         parser.error(f"--fractions: got {' '.join(arguments.fractions)}; expected one seed or more")
     context = context_of(params, replace(DataPaths(), targets=Path("no targets of its own")))
@@ -150,11 +150,15 @@ def with_student(params: Params, name: str | None) -> Params:
     return params.model_copy(update={"distill": params.distill.model_copy(update={"student": name})})
 
 
-def tasks_of(fraction: str, seeds: Sequence[int], controls: bool) -> list[Task]:
-    """The runs of one fraction, written ``0.1`` or ``0.1x10``."""
-    share, _, count = fraction.partition("x")
-    chosen = range(seeds[0], seeds[0] + int(count)) if count else seeds
-    return [Task(float(share), seed, kind) for seed in chosen for kind in ([False, True] if controls else [False])]
+def tasks_of(fractions: Sequence[str], seeds: Sequence[int], controls: bool) -> list[Task]:
+    """The runs of fractions that are written ``0.1`` or ``0.1x10``; one that is named twice is one run."""
+    tasks = []
+    for fraction in fractions:
+        share, _, count = fraction.partition("x")
+        chosen = range(seeds[0], seeds[0] + int(count)) if count else seeds
+        kinds = [False, True] if controls else [False]
+        tasks += [Task(float(share), seed, kind) for seed in chosen for kind in kinds]
+    return list(dict.fromkeys(tasks))
 
 
 def run(params: Params, task: Task) -> list[Row]:

@@ -205,8 +205,13 @@ def test_the_curve_has_means_and_paired_differences_per_fraction() -> None:
 
 
 def test_a_fraction_may_ask_for_more_seeds() -> None:
-    assert [task.seed for task in seeds.tasks_of("0.1x4", [2, 3], controls=False)] == [2, 3, 4, 5]
-    assert [(task.fraction, task.seed, task.controls) for task in seeds.tasks_of("0.5", [2], controls=True)] == [
+    assert [task.seed for task in seeds.tasks_of(["0.1x4"], [2, 3], controls=False)] == [2, 3, 4, 5]
+    assert [(task.fraction, task.seed, task.controls) for task in seeds.tasks_of(["0.5"], [2], controls=True)] == [
         (0.5, 2, False),
         (0.5, 2, True),
     ]
+
+
+def test_a_run_that_is_asked_for_twice_is_run_once() -> None:
+    tasks = seeds.tasks_of(["0.1", "0.1x3", "0.10"], [1, 2], controls=False)
+    assert [(task.fraction, task.seed) for task in tasks] == [(0.1, 1), (0.1, 2), (0.1, 3)]
