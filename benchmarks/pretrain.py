@@ -94,7 +94,8 @@ def train(
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         run.restore(checkpoint)
-        print(f"{folder} has a run at step {run.step} of {plan.steps}: it goes on; another begins in another --folder")
+        does = "it goes on" if run.step < plan.steps else "nothing is left to do"
+        print(f"{folder} has a run at step {run.step} of {plan.steps}: {does}; another run takes another --folder")
     replay = Replay(folder / "replay", capacity)
     first = max(first_content, next_content(folder / "replay"))
     generators = start_generators(folder / "replay", capacity, variety, workers, first)

@@ -5,6 +5,7 @@ import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 _REFUSALS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full
@@ -29,18 +30,23 @@ def told_without_traceback(known: Callable[[], tuple[type[Exception], ...]]) -> 
     """Prints an error that a user can mend, or a disk's refusal, and ends the process with status 1; others pass.
 
     Args:
-        known: the errors written for users; called only when something was raised, since it may import much.
+        known: the errors written for users; called only when something went wrong, since it may import much.
     """
     try:
         yield
-    except Exception as error:
-        told = str(error) if isinstance(error, known()) else None
-        if told is None and isinstance(error, OSError):
-            told = disk_refusal(error)
-        if told is None:
+    except (SystemExit, KeyboardInterrupt):
+        raise  # so that the clauses below, and the imports of known(), are for errors alone
+    except known() as error:
+        _end_with(str(error))
+    except OSError as error:
+        if (refusal := disk_refusal(error)) is None:
             raise
-        print(told, file=sys.stderr)
-        sys.exit(1)
+        _end_with(refusal)
+
+
+def _end_with(told: str) -> NoReturn:
+    print(told, file=sys.stderr)
+    sys.exit(1)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -146,8 +146,10 @@ def initialise(network: Network, settings: Settings) -> None:
     encoder = network.encoder
     if settings.checkpoint is not None:
         head = {name: value.clone() for name, value in encoder.state_dict().items() if name.startswith("head.")}
-        path, shorter = Path(settings.checkpoint), settings.depth is not None
-        loaded = load_checkpoint(path, encoder.config, new_head=True, first_blocks=shorter).state_dict()
+        chosen = settings.depth is not None
+        loaded = load_checkpoint(
+            Path(settings.checkpoint), encoder.config, new_head=True, first_blocks=chosen
+        ).state_dict()
         encoder.load_state_dict({**loaded, **head})
     else:
         if settings.stem != "random":

@@ -59,6 +59,7 @@ def _replay(folder):
 def test_the_whole_program_in_miniature(capsys):
     assert pretrain.main(["--miniature"]) == 0
     printed = capsys.readouterr().out
+    assert "has a run at step 4 of 6: it goes on" in printed
     assert "miniature: 6 steps; srcc" in printed
     assert "README.md, config.json, model.safetensors" in printed
 

@@ -1,8 +1,8 @@
 """One strict loader for every official InternVideo2 checkpoint.
 
 Nesting: ``model``, then ``module``, else flat. Prefixes stripped: ``module.``, ``backbone.``, ``encoder.``,
-``vision_encoder.``. The official loaders use ``strict=False`` and only print, so a wrong nesting loads nothing; here a
-backbone parameter that is missing, left over or misshapen is an error.
+``vision_encoder.``. The official loaders only print what did not fit, so a wrong nesting loads nothing; here a backbone
+parameter that is missing, left over or misshapen is an error.
 """
 
 import json
@@ -108,9 +108,9 @@ def load_checkpoint(
     _check_names(tensors, wanted, path)
     _check_shapes(tensors, wanted, path)
     loaded = {name: _plain(tensors[name]) for name in wanted if name in tensors}
-    model.load_state_dict(loaded, strict=False, assign=True)
     missing = tuple(name for name in wanted if name not in loaded)
     _initialise(model, missing)
+    model.load_state_dict({**model.state_dict(), **loaded}, assign=True)
     unexpected = tuple(sorted(set(tensors) - set(wanted)))
     model.load_report = LoadReport(str(path), tuple(loaded), missing, unexpected, tuple(adapted))
     print(model.load_report, file=sys.stderr)
