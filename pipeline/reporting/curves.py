@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from pipeline.reporting.files import Table
+from pipeline.reporting.summary import title_of
 from pipeline.reporting.svg import MUTED, Marker, draw, marker
 
 _KINDS = ("loss", "srcc", "plcc", "krcc", "rmse")
@@ -57,8 +58,9 @@ def few_label_curves(table: Table) -> list[Figure]:
     """SRCC over the amount of labels, one line per variant; then what each variant has over the student alone.
 
     The first column is the amount; a column whose name has ``srcc`` is drawn, with its interval where columns of the
-    same name with ``_low`` and ``_high`` follow; columns of words name the variants. ``over_alone``, paired by seed, is
-    a figure of its own, since its unit is another; the student alone, which has nothing over itself, is left out there.
+    same name with ``_low`` and ``_high`` follow; columns of words name the variants, predictors as the page calls them.
+    ``over_alone``, paired by seed, is a figure of its own, since its unit is another; the student alone, which has
+    nothing over itself, is left out there.
 
     Returns:
         No figure where the table has no such columns; the page then shows it as a table only.
@@ -69,7 +71,8 @@ def few_label_curves(table: Table) -> list[Figure]:
     if amount is None or not measured:
         return []
     words = [name for name in table.header[1:] if name not in numeric]
-    variants = [" ".join(filter(None, parts)) for parts in zip(*(table.text(name) for name in words), strict=True)]
+    parts = zip(*(map(title_of, table.text(name)) for name in words), strict=True)
+    variants = [" ".join(filter(None, part)) for part in parts]
     study = _Study(table.header[0], amount, variants or [""] * len(table.rows), numeric)
     figures = [_few_label_figure(study, measured, "The same study with ever fewer labels.")]
     if _OVER_ALONE in numeric:

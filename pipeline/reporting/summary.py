@@ -10,6 +10,7 @@ from pipeline.reporting.run import Run, Scores
 
 TITLES = {
     "student": "student",
+    "student_alone": "student without targets",
     "teacher": "teacher",
     "baseline": "ridge on teacher embeddings",
     "crf_codec": "CRF + codec",

@@ -19,9 +19,11 @@ def test_a_table_without_numeric_epochs_has_no_curves():
 
 
 def test_few_labels_has_a_line_per_variant():
-    study = table("fraction,variant,srcc,srcc_low,srcc_high 0.1,alone,0.4,0.3,0.5 1,alone,0.8,0.7,0.9 0.1,taught,0.6,,")
+    study = table(
+        "fraction,variant,srcc,srcc_low,srcc_high 0.1,alone,0.4,0.3,0.5 1,alone,0.8,0.7,0.9 0.1,baseline,0.6,,"
+    )
     (figure,) = curves.few_label_curves(study)
-    assert list(figure.legend) == ["alone", "taught"]
+    assert list(figure.legend) == ["alone", "ridge on teacher embeddings"]
 
 
 def test_few_labels_draws_what_a_variant_has_over_the_student_alone():
