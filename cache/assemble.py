@@ -1,5 +1,6 @@
 """Writing a store from finished rows, in canonical order: the same rows give the same bytes, whatever their history."""
 
+import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -9,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.chunks import sha256_of, trailer
+from cache.chunks import trailer
 from cache.content import content_digest
-from cache.files import Folder
 from cache.layout import ROOT, TEXT, Layout, Root, Stored, root_text
 from cache.pool import Entry, place
 from cache.specs import FAILED, OK, ArraySpec, Unit
 
 if TYPE_CHECKING:
     import zarr
+    from zarr.core.buffer import Buffer
 
 Array = np.ndarray[Any, Any]
 
@@ -57,13 +58,13 @@ class Plan:
 
 
 class Assembly:
-    """One store being written into an empty folder.
+    """One store being written into a folder of its own.
 
     Args:
         plan: what it shall hold.
         entries: finished rows by (recipe, unit key).
         failures: reason by unit key.
-        folder: where to write.
+        folder: where to write; it must not exist.
     """
 
     def __init__(
@@ -72,11 +73,14 @@ class Assembly:
         self.plan, self.entries, self.failures, self.folder = plan, entries, failures, folder
         self.layout = plan.layout
         self.views = self.layout.views_per_video
-        self.files = Folder(folder)
         # Only writing needs zarr, whose import takes longer than `cache info`.
         import zarr
+        from zarr.storage import MemoryStore
 
-        self.group = zarr.create_group(folder, zarr_format=3)
+        # zarr says what the bytes are; this thread writes them. On a disk, zarr's own threads would go on after one of
+        # them has failed, and put back the folder that is being removed.
+        self.encoded: dict[str, Buffer] = {}
+        self.group = zarr.create_group(MemoryStore(self.encoded), zarr_format=3)
 
     def write(self) -> None:
         """Write every file, the root document last.
@@ -85,17 +89,20 @@ class Assembly:
             OSError: the disk refuses.
             DamagedChunkError: a finished row changed since it was looked up.
         """
+        files: dict[str, str] = {}
         chunks: dict[str, list[str | None]] = {}
         for spec in self.plan.specs:
             stored = self.layout.target(spec)
             array = self._create(stored, spec)
+            files[stored.document] = self._written(stored.document)
             chunks[spec.name] = self._place(stored, spec) if stored.own_files else self._copy(stored, spec, array)
         texts, tables = self._texts(), self._tables()
         for name, stored in self.layout.table().items():
             values = np.array(texts[name], dtype=object) if stored.dtype == TEXT else tables[name]
-            chunks[name] = self._fill(stored, self._create(stored), values)
+            array = self._create(stored)
+            files[stored.document] = self._written(stored.document)
+            chunks[name] = self._fill(stored, array, values)
         arrays = self.layout.arrays()
-        files = {stored.document: sha256_of(self.folder / stored.document) for stored in arrays.values()}
         hashed = {name: values for name, values in tables.items() if not name.endswith("_loss")}
         root = Root(
             kind=self.plan.kind,
@@ -107,10 +114,7 @@ class Assembly:
             content_digest=content_digest(self.plan.kind, self.layout, texts, hashed),
             checksums={name: self._checksums(arrays[name], digests) for name, digests in chunks.items()},
         )
-        with (self.folder / ROOT).open("wb") as file:
-            file.write(root_text(root.description()).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        self._write(ROOT, root_text(root.description()).encode())
 
     def _checksums(self, stored: Stored, digests: Sequence[str | None]) -> list[str | None]:
         return [
@@ -140,21 +144,26 @@ class Assembly:
             config={"write_empty_chunks": True},
         )
 
-    def _written(self, stored: Stored, chunk: int) -> str:
-        path = self.folder / stored.chunk(chunk)
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        return sha256_of(path)
+    def _write(self, name: str, content: bytes) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _written(self, name: str) -> str:
+        """Put down a file that zarr has encoded, and return its SHA-256."""
+        content = self.encoded.pop(name).to_bytes()
+        self._write(name, content)
+        return hashlib.sha256(content).hexdigest()
 
     def _fill(self, stored: Stored, array: "zarr.Array[Any]", values: Array) -> list[str | None]:
         digests: list[str | None] = []
         for chunk in range(stored.num_chunks):
             rows = stored.rows_of(chunk)
             array[rows.start : rows.stop] = values[rows.start : rows.stop]
-            digests.append(self._written(stored, chunk))
+            digests.append(self._written(stored.chunk(chunk)))
         return digests
 
     def _copy(self, stored: Stored, spec: ArraySpec, array: "zarr.Array[Any]") -> list[str | None]:
@@ -170,7 +179,7 @@ class Assembly:
                 start, stop = max(first, rows.start), min(first + self.views, rows.stop)
                 block[start - rows.start : stop - rows.start] = entry.rows(spec)[start - first : stop - first]
             array[rows.start : rows.stop] = block
-            digests.append(self._written(stored, chunk))
+            digests.append(self._written(stored.chunk(chunk)))
         return digests
 
     def _place(self, stored: Stored, spec: ArraySpec) -> list[str | None]:

@@ -19,6 +19,7 @@ from cache.assemble import Assembly, Plan
 from cache.chunks import disk_errors
 from cache.content import content_digest
 from cache.errors import ExchangeError, SpecError, StoreError
+from cache.files import Folder
 from cache.layout import LARGEST_ROOT_BYTES, ROOT, TEXT, Root, Stored, parse_root, root_text
 from cache.pool import Entry, Pool, row_digests
 from cache.precision import Stored as StoredRows
@@ -192,9 +193,8 @@ class _Import:
         failures = {u.key: reason for u, s, reason in zip(units, status, reasons, strict=True) if s == FAILED}
         with Pool(self.folder / "pool", durable=False).locked(plan.specs):
             entries = self._entries(plan, failures)
-            assembly = Assembly(plan, entries, failures, self.folder / "store")
-            assembly.write()
-        if Store(assembly.files).digest() != self.root.content_digest:
+            Assembly(plan, entries, failures, self.folder / "store").write()
+        if Store(Folder(self.folder / "store")).digest() != self.root.content_digest:
             raise ExchangeError("the imported store does not have the content digest of the export")
 
     def _units(self) -> tuple[Unit, ...]:

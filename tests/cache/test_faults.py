@@ -75,6 +75,18 @@ def test_a_full_disk_while_the_store_is_written_leaves_the_old_one(
     assert tree(path) == tree(tmp_path / "other.zarr")
 
 
+def test_zarr_itself_writes_nothing_to_the_disk(tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its threads would outlive a failure, and put back what the builder has removed."""
+    from zarr.storage import LocalStore
+
+    async def refused(*_: object) -> None:
+        raise AssertionError("zarr writes a file")
+
+    for name in ("set", "set_if_not_exists"):
+        monkeypatch.setattr(LocalStore, name, refused)
+    assert build(tmp_path / "s.zarr", units(3), pool=pool).computed == 6
+
+
 def as_nobody(program: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
     """Run a program as a user without rights, if this is root; as oneself otherwise."""
     lines = [
