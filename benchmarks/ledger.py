@@ -78,11 +78,16 @@ def _differences(one: Any, other: Any, name: str = "") -> Iterator[str]:
 
 
 def context_of(params: Params, paths: DataPaths) -> dict[str, Any]:
-    """What every study's rows depend on: settings, tables, stores that are there, and all code."""
+    """What the rows of a study on one data set depend on: settings, tables, stores that are there, and all code."""
     stores = {path.name: open_store(path).digest() for path in (paths.clips, paths.targets) if path.exists()}
     tables = {path.name: file_digest(path) for path in (paths.videos, paths.labels, paths.scales)}
+    return {"stores": stores, "tables": tables} | context_without_data(params)
+
+
+def context_without_data(params: Params) -> dict[str, Any]:
+    """What the rows of a study depend on that makes its data itself: settings, and all code."""
     settings = {name: getattr(params, name).model_dump(mode="json") for name in _SECTIONS}
-    return {"settings": settings, "stores": stores, "tables": tables, "code": code_digest()}
+    return {"settings": settings, "code": code_digest()}
 
 
 def code_digest() -> str:

@@ -3,18 +3,22 @@
 A seed draws the split by content, the adaptation of the teacher and the training of the student; within a seed the two
 students differ in nothing but the losses that read targets. With ``--fractions`` the scores of some training contents
 are hidden from teacher, students and baselines alike, while their videos and targets stay. ``--controls`` adds a
-student whose targets are another video's, and one of a teacher whose trunk has its first values.
+student whose targets are another video's, and one of a teacher whose trunk has its first values. With ``--data-sets``
+every seed draws the data set as well: the same generator and settings, other contents.
 
     python -m benchmarks.seeds --seeds 1 2 3
     python -m benchmarks.seeds --seeds 1 2 3 --fractions 0.1x10 0.2 0.5 1.0    # ten seeds at 0.1
     python -m benchmarks.seeds --seeds 1 2 3 --controls
     python -m benchmarks.seeds --seeds 1 2 3 --student internvideo2            # in folders of its name
+    python -m benchmarks.seeds --data-sets --seeds 1 2 3 --fractions 0.1 1.0   # three data sets
     python -m benchmarks.seeds --seeds 1 2 3 --workers 2 --threads 1           # two runs at once on two cores
 
-It needs what ``dvc repro render`` leaves. Written: ``results/seeds/table.csv``, one row per fraction, seed and
-predictor; ``results/seeds/summary.md``; with several fractions also ``results/few_labels/curve.csv``, which the report
-draws; of a student that was named, all in ``results/seeds/<student>/``. What was finished with the same settings, data
-and code is kept in ``.teachonce/seeds``, whatever fractions and seeds a call asks for; the rest is computed.
+It needs what ``dvc repro render`` leaves; ``--data-sets`` needs nothing. Written: ``results/seeds/table.csv``, one row
+per fraction, seed and predictor; ``results/seeds/summary.md``; with several fractions also
+``results/few_labels/curve.csv``, which the report draws; of a student that was named, all in
+``results/seeds/<student>/``, and with ``--data-sets`` all in ``results/data_sets/``. What was finished with the same
+settings, data and code is kept in ``.teachonce/seeds`` or ``.teachonce/data_sets``, whatever fractions and seeds a call
+asks for; the rest is computed.
 """
 
 import argparse
@@ -22,7 +26,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,7 +35,8 @@ from pathlib import Path
 from threading import Thread
 
 from benchmarks.controls import save_first_values, shuffle_targets
-from benchmarks.ledger import Ledger, Row, context_of, write_table
+from benchmarks.generated import DATASET, generate
+from benchmarks.ledger import Ledger, Row, context_of, context_without_data, write_table
 from cache.errors import CacheError
 from pipeline.adaptation import adapt
 from pipeline.aligned import DataPaths
@@ -50,8 +55,8 @@ SHUFFLED, FIRST_VALUES = "shuffled_targets", "first_values_teacher"
 """Predictors of the controls: students, and the teacher of the second."""
 LABEL_SIDE = {"mos", "group"}
 """What a loss may read without a teacher."""
-SCRATCH = Path(".teachonce/seeds")
-RESULTS = Path("results/seeds")
+SCRATCH, DATA_SETS_SCRATCH = Path(".teachonce/seeds"), Path(".teachonce/data_sets")
+RESULTS, DATA_SETS_RESULTS = Path("results/seeds"), Path("results/data_sets")
 CURVE = Path("results/few_labels/curve.csv")
 COLUMNS = ("fraction", "seed", "predictor", "srcc", "srcc_low", "srcc_high", "krcc", "plcc_logistic4", "rmse_logistic4")
 CURVE_COLUMNS = ("labelled_fraction", "predictor", "srcc", "over_alone", "over_alone_low", "over_alone_high", "seeds")
@@ -79,20 +84,27 @@ def main() -> None:
     parser.add_argument(
         "--fractions", nargs="+", default=["1.0"], help="0.1, or 0.1x10 for ten seeds from the first on"
     )
+    parser.add_argument("--data-sets", action="store_true", help="every seed draws a data set of the generator as well")
     parser.add_argument("--controls", action="store_true", help="shuffled targets, and a teacher with first values")
     parser.add_argument("--student", help="a file of pipeline/students, instead of that of params.yaml")
     parser.add_argument("--workers", type=int, default=1, help="runs at once")
     parser.add_argument("--threads", type=int, help="of adapt and distill, instead of those of params.yaml")
     arguments = parser.parse_args()
     params = with_student(with_threads(load_params(), arguments.threads), arguments.student)
-    folder = RESULTS / (arguments.student or "")
-    curve = folder / "curve.csv" if arguments.student else CURVE
+    several = arguments.data_sets
+    folder = (DATA_SETS_RESULTS if several else RESULTS) / (arguments.student or "")
+    scratch = (DATA_SETS_SCRATCH if several else SCRATCH) / (arguments.student or "")
+    curve = folder / "curve.csv" if several or arguments.student else CURVE
     tasks = tasks_of(arguments.fractions, arguments.seeds, arguments.controls)
     if not tasks:
         parser.error(f"--fractions: got {' '.join(arguments.fractions)}; expected one seed or more")
-    context = context_of(params, replace(DataPaths(), targets=Path("no targets of its own")))
-    ledger = Ledger(SCRATCH / (arguments.student or "") / "finished.json", context)
-    run_missing(params, tasks, ledger, folder / "table.csv", workers=arguments.workers)
+    whole = replace(DataPaths(), targets=Path("no targets of its own"))
+    ledger = Ledger(scratch / "finished.json", context_without_data(params) if several else context_of(params, whole))
+    data = {task.seed: DATA_ROOT for task in tasks}
+    if several:
+        data = {seed: DATA_SETS_SCRATCH / f"{seed}" for seed in data}
+        make_data_sets(params, {task.seed: data[task.seed] for task in tasks if not task.done_in(ledger.rows)})
+    run_missing(params, tasks, ledger, folder / "table.csv", workers=arguments.workers, data=data)
     rows = in_order(ledger.rows)
     write_table(folder / "table.csv", COLUMNS, rows)
     text = summary(rows)
@@ -102,11 +114,20 @@ def main() -> None:
     print(text)
 
 
-def run_missing(params: Params, tasks: Sequence[Task], ledger: Ledger, table: Path, *, workers: int) -> None:
-    """Runs what the ledger lacks, and writes the table anew after each."""
+def make_data_sets(params: Params, folders: Mapping[int, Path]) -> None:
+    """Makes the generator's data set of each seed in its folder, with the settings of ``params.yaml`` otherwise."""
+    for seed, folder in folders.items():
+        print(f"== data set {seed}", file=sys.stderr)
+        generate(params, folder, {**params.prepare.options.get(DATASET, {}), "seed": seed})
+
+
+def run_missing(
+    params: Params, tasks: Sequence[Task], ledger: Ledger, table: Path, *, workers: int, data: Mapping[int, Path]
+) -> None:
+    """Runs what the ledger lacks, each seed on its data, and writes the table anew after each."""
     missing = [task for task in tasks if not task.done_in(ledger.rows)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
-        running = {pool.submit(run, params, task): task for task in missing}
+        running = {pool.submit(run, params, task, data[task.seed]): task for task in missing}
         for done in as_completed(running):
             ledger.add(done.result())
             write_table(table, COLUMNS, in_order(ledger.rows))
@@ -161,31 +182,32 @@ def tasks_of(fractions: Sequence[str], seeds: Sequence[int], controls: bool) -> 
     return list(dict.fromkeys(tasks))
 
 
-def run(params: Params, task: Task) -> list[Row]:
+def run(params: Params, task: Task, data: Path = DATA_ROOT) -> list[Row]:
     """One run: adapt, extract, students, evaluate.
 
     Args:
         params: the settings; seeds and the labelled fraction are replaced.
         task: what is run.
+        data: the folder of the data set.
 
     Returns:
         One row per predictor, with the columns ``COLUMNS``.
     """
-    with redrawn(params, seed=task.seed, fraction=task.fraction) as paths:
+    with redrawn(params, seed=task.seed, fraction=task.fraction, data=data) as paths:
         run_one = _controls if task.controls else _students
         return [{"fraction": task.fraction, "seed": task.seed, **row} for row in run_one(params, task.seed, paths)]
 
 
 @contextmanager
-def redrawn(params: Params, *, seed: int, fraction: float) -> Iterator[DataPaths]:
+def redrawn(params: Params, *, seed: int, fraction: float, data: Path = DATA_ROOT) -> Iterator[DataPaths]:
     """A folder with the tables as another seed splits and labels them; targets of its own can be put there."""
     with tempfile.TemporaryDirectory(prefix="seeds-") as scratch:
         folder = Path(scratch)
         for name in ("videos.csv", "dataset.json"):
-            (folder / name).write_bytes((DATA_ROOT / name).read_bytes())
-        labels = relabelled(read_labels(DATA_ROOT / "labels.csv"), params, seed=seed, fraction=fraction)
+            (folder / name).write_bytes((data / name).read_bytes())
+        labels = relabelled(read_labels(data / "labels.csv"), params, seed=seed, fraction=fraction)
         write_labels(folder / "labels.csv", labels)
-        whole = DataPaths()
+        whole = DataPaths.below(data)
         yield replace(DataPaths.below(folder), videos=whole.videos, clips=whole.clips)
 
 

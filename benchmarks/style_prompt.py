@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.generated import DATASET, generate
 from benchmarks.ledger import Ledger, context_of, write_table
 from benchmarks.seeds import relabelled, with_threads
 from cache.errors import CacheError
@@ -30,13 +31,11 @@ from pipeline.aligned import AlignedData, DataPaths
 from pipeline.datasets import embedded
 from pipeline.digests import file_digest
 from pipeline.extraction import Plan, extract
-from pipeline.manifest import read_labels, write_labels, write_scales, write_videos
+from pipeline.manifest import read_labels, write_labels
 from pipeline.metrics import bootstrap_srcc, paired_difference
 from pipeline.params import Params, load_params
 from pipeline.prediction import predict_videos
-from pipeline.preparation import prepare
 from pipeline.records import replacing_folder
-from pipeline.rendering import render, view_policies
 from pipeline.students import StudentError, StudentModel, load_student
 from pipeline.synthesis.sources import FAMILIES
 from pipeline.training import distil
@@ -129,21 +128,14 @@ def second_set(params: Params, data: Path, *, contents: int, **options: Any) -> 
         contents: how many sources.
         options: further settings of the data set ``embedded``.
     """
-    used = params.prepare.options.get("embedded", {}).get("families") or embedded.Settings.parse({}, "").families
+    used = params.prepare.options.get(DATASET, {}).get("families") or embedded.Settings.parse({}, "").families
     chosen = {
         "contents": contents,
         "seed": SECOND_SEED,
         "codecs": list(SECOND_CODECS),
         "families": [family for family in FAMILIES if family not in used],
     } | options
-    settings = params.prepare.model_copy(update={"dataset": "embedded", "options": {"embedded": chosen}})
-    tables = prepare(settings, data, workers=params.runtime.workers)
-    paths = DataPaths.below(data)
-    write_videos(paths.videos, tables.videos)
-    write_labels(paths.labels, tables.labels)
-    write_scales(paths.scales, tables.scales)
-    policies = view_policies(params.render, params.adapt.teacher)
-    render(params.render, policies, tables.videos, data_root=data, store=paths.clips, runtime=params.runtime)
+    paths = generate(params, data, chosen)
     plan = Plan(teacher=TEACHER, clips=paths.clips, settings=params.extract, device=params.runtime.device)
     extract(plan, paths.targets, params.runtime)
     return paths

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import seeds
 from pipeline import adaptation
-from pipeline.manifest import read_labels
+from pipeline.manifest import DATA_ROOT, read_labels
 from pipeline.params import Params, load_params
 from pipeline.registry import UnknownName
 from tests.pipeline.test_adaptation import CONFIG
@@ -95,7 +95,8 @@ def study(monkeypatch: pytest.MonkeyPatch, *arguments: str, code: str = "a", fai
     """Calls the program with runs that give made-up rows; returns what was run."""
     ran: list[seeds.Task] = []
 
-    def made_up(params: Params, task: seeds.Task) -> list[dict[str, Any]]:
+    def made_up(params: Params, task: seeds.Task, data: Path) -> list[dict[str, Any]]:
+        assert data == (seeds.DATA_SETS_SCRATCH / f"{task.seed}" if "--data-sets" in arguments else DATA_ROOT)
         if fails:
             raise KeyboardInterrupt
         ran.append(task)
@@ -110,6 +111,7 @@ def study(monkeypatch: pytest.MonkeyPatch, *arguments: str, code: str = "a", fai
     monkeypatch.setattr(seeds, "ProcessPoolExecutor", pool)
     monkeypatch.setattr(seeds, "load_params", lambda: load_params(ROOT / "params.yaml"))
     monkeypatch.setattr(seeds, "context_of", lambda params, paths: {"code": code})
+    monkeypatch.setattr(seeds, "context_without_data", lambda params: {"code": code})
     monkeypatch.setattr(sys, "argv", ["seeds", *arguments])
     seeds.main()
     return ran
@@ -171,6 +173,20 @@ def test_the_table_stays_until_there_are_rows_for_another(tmp_path: Path, monkey
     study(monkeypatch, "--seeds", "1", code="b")
     assert rows_of(table) == [("1.0", "1")]
     assert (seeds.SCRATCH / "finished-older.json").exists()
+
+
+def test_a_seed_may_draw_its_data_set_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made: list[tuple[Path, dict[str, Any]]] = []
+    monkeypatch.setattr(seeds, "generate", lambda params, data, options: made.append((data, options)))
+    assert len(study(monkeypatch, "--data-sets", "--seeds", "1", "2", "--fractions", "0.1", "1.0")) == 4
+    assert len(study(monkeypatch, "--data-sets", "--seeds", "2", "3")) == 1
+    settings = load_params(ROOT / "params.yaml").prepare.options["embedded"]
+    assert made == [(seeds.DATA_SETS_SCRATCH / f"{seed}", settings | {"seed": seed}) for seed in (1, 2, 3)]
+    assert len(rows_of(seeds.DATA_SETS_RESULTS / "table.csv")) == 5
+    assert (seeds.DATA_SETS_RESULTS / "curve.csv").exists()
+    assert not seeds.RESULTS.exists()
+    assert not seeds.CURVE.exists()
 
 
 def test_another_student_is_named() -> None:
