@@ -14,11 +14,10 @@ every seed draws the data set as well: the same generator and settings, other co
     python -m benchmarks.seeds --seeds 1 2 3 --workers 2 --threads 1           # two runs at once on two cores
 
 It needs what ``dvc repro render`` leaves; ``--data-sets`` needs nothing. Written: ``results/seeds/table.csv``, one row
-per fraction, seed and predictor; ``results/seeds/summary.md``; with several fractions also
-``results/few_labels/curve.csv``, which the report draws; of a student that was named, all in
-``results/seeds/<student>/``, and with ``--data-sets`` all in ``results/data_sets/``. What was finished with the same
-settings, data and code is kept in ``.teachonce/seeds`` or ``.teachonce/data_sets``, whatever fractions and seeds a call
-asks for; the rest is computed.
+per fraction, seed and predictor; ``results/seeds/summary.md``; both in ``results/data_sets/`` with ``--data-sets``;
+with several fractions also ``results/few_labels/curve.csv``, which the report draws; of a student that was named, all
+in a folder of its name. What was finished with the same settings, data and code is kept in ``.teachonce/seeds`` or
+``.teachonce/data_sets``, whatever fractions and seeds a call asks for; the rest is computed.
 """
 
 import argparse
@@ -94,7 +93,7 @@ def main() -> None:
     several = arguments.data_sets
     folder = (DATA_SETS_RESULTS if several else RESULTS) / (arguments.student or "")
     scratch = (DATA_SETS_SCRATCH if several else SCRATCH) / (arguments.student or "")
-    curve = folder / "curve.csv" if several or arguments.student else CURVE
+    curve = folder / "curve.csv" if arguments.student else CURVE
     tasks = tasks_of(arguments.fractions, arguments.seeds, arguments.controls)
     if not tasks:
         parser.error(f"--fractions: got {' '.join(arguments.fractions)}; expected one seed or more")

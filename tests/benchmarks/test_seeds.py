@@ -184,9 +184,8 @@ def test_a_seed_may_draw_its_data_set_too(tmp_path: Path, monkeypatch: pytest.Mo
     settings = load_params(ROOT / "params.yaml").prepare.options["embedded"]
     assert made == [(seeds.DATA_SETS_SCRATCH / f"{seed}", settings | {"seed": seed}) for seed in (1, 2, 3)]
     assert len(rows_of(seeds.DATA_SETS_RESULTS / "table.csv")) == 5
-    assert (seeds.DATA_SETS_RESULTS / "curve.csv").exists()
+    assert seeds.CURVE.exists()
     assert not seeds.RESULTS.exists()
-    assert not seeds.CURVE.exists()
 
 
 def test_another_student_is_named() -> None:
