@@ -32,7 +32,7 @@ import torch
 import yaml
 
 from benchmarks.ledger import Ledger, context_of, write_table
-from benchmarks.seeds import with_threads, without_targets
+from benchmarks.settings import with_threads, without_targets
 from cache.errors import CacheError
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.evaluation import evaluate, metrics_of

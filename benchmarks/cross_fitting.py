@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.ledger import Ledger, Row, context_of, write_table
-from benchmarks.seeds import redrawn, score, teach, with_threads, without_targets
+from benchmarks.seeds import redrawn, score, teach
+from benchmarks.settings import with_threads, without_targets
 from cache.errors import CacheError
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.metrics import paired_difference, srcc

@@ -36,6 +36,7 @@ from threading import Thread
 from benchmarks.controls import save_first_values, shuffle_targets
 from benchmarks.generated import DATASET, generate
 from benchmarks.ledger import Ledger, Row, context_of, context_without_data, write_table
+from benchmarks.settings import with_threads, without_targets
 from cache.errors import CacheError
 from pipeline.adaptation import adapt
 from pipeline.aligned import DataPaths
@@ -52,8 +53,6 @@ from stages import run_stage
 ALONE = "student_alone"
 SHUFFLED, FIRST_VALUES = "shuffled_targets", "first_values_teacher"
 """Predictors of the controls: students, and the teacher of the second."""
-LABEL_SIDE = {"mos", "group"}
-"""What a loss may read without a teacher."""
 SCRATCH, DATA_SETS_SCRATCH = Path(".teachonce/seeds"), Path(".teachonce/data_sets")
 RESULTS, DATA_SETS_RESULTS = Path("results/seeds"), Path("results/data_sets")
 CURVE = Path("results/few_labels/curve.csv")
@@ -148,14 +147,6 @@ def end_with_parent() -> None:
 def in_order(rows: Sequence[Row]) -> list[Row]:
     """The rows by fraction and seed, whichever was finished first."""
     return sorted(rows, key=lambda row: (row["fraction"], row["seed"]))
-
-
-def with_threads(params: Params, threads: int | None) -> Params:
-    """The same settings with other threads: several runs of one thread each fill a machine better than one of many."""
-    if threads is None:
-        return params
-    changed = {name: getattr(params, name).model_copy(update={"threads": threads}) for name in ("adapt", "distill")}
-    return params.model_copy(update=changed)
 
 
 def with_student(params: Params, name: str | None) -> Params:
@@ -277,11 +268,6 @@ def relabelled(labels: Sequence[Label], params: Params, *, seed: int, fraction: 
         )
         for label in labels
     ]
-
-
-def without_targets(losses: dict[str, float]) -> dict[str, float]:
-    """The losses that read labels only."""
-    return {name: weight for name, weight in losses.items() if set(find("losses", name).NEEDS) <= LABEL_SIDE}
 
 
 def few_label_curve(rows: Sequence[Row]) -> list[Row]:

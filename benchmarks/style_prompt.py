@@ -25,7 +25,8 @@ import numpy as np
 
 from benchmarks.generated import DATASET, generate
 from benchmarks.ledger import Ledger, context_of, write_table
-from benchmarks.seeds import relabelled, with_threads
+from benchmarks.seeds import relabelled
+from benchmarks.settings import with_threads
 from cache.errors import CacheError
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.datasets import embedded

@@ -25,7 +25,7 @@ from typing import Any, get_args
 import numpy as np
 
 from benchmarks.ledger import Ledger, Row, context_of, write_table
-from benchmarks.seeds import with_threads
+from benchmarks.settings import with_threads
 from cache.errors import CacheError
 from pipeline.aligned import AlignedData, DataPaths, VideoRows
 from pipeline.errors import PipelineError, nearest

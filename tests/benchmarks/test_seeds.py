@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from benchmarks import seeds
+from benchmarks.settings import without_targets
 from pipeline import adaptation
 from pipeline.manifest import DATA_ROOT, read_labels
 from pipeline.params import Params, load_params
@@ -53,7 +54,7 @@ def test_another_seed_splits_otherwise_and_hides_scores_of_training_contents_onl
 
 def test_alone_means_no_loss_that_reads_a_target() -> None:
     losses = {"mos_regression": 1.0, "feature_smoothl1": 1.0, "teacher_score": 0.5, "ranking": 0.1}
-    assert seeds.without_targets(losses) == {"mos_regression": 1.0, "ranking": 0.1}
+    assert without_targets(losses) == {"mos_regression": 1.0, "ranking": 0.1}
 
 
 def test_one_seed_gives_every_predictor_and_a_paired_summary(

@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks import style_prompt
 from benchmarks.controls import shuffle_targets
-from benchmarks.seeds import relabelled, without_targets
+from benchmarks.seeds import relabelled
+from benchmarks.settings import without_targets
 from pipeline.adaptation import SHIPPED, adapt
 from pipeline.aligned import DataPaths
 from pipeline.datasets import embedded
