@@ -73,7 +73,8 @@ class Settings(Section):
     families: list[str] = Field([family for family in HELD_OUT if family != "fabric"], min_length=1)
     """Families of ``pipeline/synthesis/sources.py``, taken in turn. ``fabric`` is left out: on its regular stripes no
     predictor tells damage from pattern (``benchmarks/README.md``)."""
-    seed: int = 2026
+    seed: int = 7
+    """Draws every content and ladder."""
 
     @field_validator("sizes", mode="before")
     @classmethod
