@@ -201,5 +201,6 @@ def tiny_settings(**changes: Any) -> DistillSettings:
         "patience": None,
         "weight_average": 0.0,
         "threads": 1,
+        "seed": 1,
     }
     return DistillSettings.parse(values | changes, "distill")
