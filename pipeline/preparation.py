@@ -113,8 +113,9 @@ def summary(tables: Tables) -> dict[str, int]:
 def split_contents(contents: Sequence[str], *, val: float, test: float, seed: int) -> dict[str, Split]:
     """Divides contents between the splits.
 
-    Each content is placed by a digest of the seed and its own name, whatever else there is: a data set that grows never
-    moves a content from one split to another, so the shares are met on average, not exactly.
+    Each content is placed by a digest of the seed and its own name, whatever else there is: a data set that grows moves
+    no content from one split to another, so the shares are met on average, not exactly. One exception: where none fell
+    into a split, as happens with a handful of contents, the nearest is put there until a new one falls into it.
 
     Args:
         contents: names, in any order, repeated or not.

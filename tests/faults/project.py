@@ -39,8 +39,8 @@ TINY: dict[str, Any] = {
         "seed": 3,
     },
     "render": {"views_per_video": 1},
-    "adapt": {"epochs": 1, "threads": 1},
-    "distill": {"epochs": 2, "threads": 1, "warmup_epochs": 1.0},
+    "adapt": {"epochs": 1, "threads": 1, "seed": 1},
+    "distill": {"epochs": 2, "threads": 1, "warmup_epochs": 1.0, "seed": 1},
     "evaluate": {"bootstrap": 100},
     "runtime": {"workers": 1},
 }

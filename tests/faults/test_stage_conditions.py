@@ -72,7 +72,8 @@ def test_stages_that_are_refused_lose_nothing(
                 run.forget_times()
             final, finished = whole.digests(stage), run.pooled()
             for share in DISKS:
-                limit = max(SMALLEST_BYTES, int(share * largest_bytes(whole, stage)))
+                largest = largest_bytes(whole, stage)
+                limit = min(max(SMALLEST_BYTES, int(share * largest)), largest - 1)
                 refused(run, stage, f"disk={limit}", FULL)
                 assert run.digests(stage).items() <= final.items(), f"{stage}: torn on a full disk"
                 tried += 1
