@@ -146,11 +146,9 @@ def initialise(network: Network, settings: Settings) -> None:
     encoder = network.encoder
     if settings.checkpoint is not None:
         head = {name: value.clone() for name, value in encoder.state_dict().items() if name.startswith("head.")}
-        chosen = settings.depth is not None
-        loaded = load_checkpoint(
-            Path(settings.checkpoint), encoder.config, new_head=True, first_blocks=chosen
-        ).state_dict()
-        encoder.load_state_dict({**loaded, **head})
+        shorter = settings.depth is not None
+        loaded = load_checkpoint(Path(settings.checkpoint), encoder.config, new_head=True, first_blocks=shorter)
+        encoder.load_state_dict({**loaded.state_dict(), **head})
     else:
         if settings.stem != "random":
             frequencies: Literal["lowest", "spread"] = "spread" if settings.stem == "dct_spread" else "lowest"
