@@ -15,9 +15,10 @@ every seed draws the data set as well: the same generator and settings, other co
 
 It needs what ``dvc repro render`` leaves; ``--data-sets`` needs nothing. Written: ``results/seeds/table.csv``, one row
 per fraction, seed and predictor; ``results/seeds/summary.md``; both in ``results/data_sets/`` with ``--data-sets``;
-with several fractions also ``results/few_labels/curve.csv``, which the report draws; of a student that was named, all
-in a folder of its name. What was finished with the same settings, data and code is kept in ``.teachonce/seeds`` or
-``.teachonce/data_sets``, whatever fractions and seeds a call asks for; the rest is computed.
+with several fractions also ``results/few_labels/curve.csv``, which the report draws: the last study's, whose last
+column says whether it is of splits or of data sets. Of a student that was named, all is in a folder of its name. What
+was finished with the same settings, data and code is kept in ``.teachonce/seeds`` or ``.teachonce/data_sets``, whatever
+fractions and seeds a call asks for; the rest is computed.
 """
 
 import argparse
@@ -57,7 +58,7 @@ SCRATCH, DATA_SETS_SCRATCH = Path(".teachonce/seeds"), Path(".teachonce/data_set
 RESULTS, DATA_SETS_RESULTS = Path("results/seeds"), Path("results/data_sets")
 CURVE = Path("results/few_labels/curve.csv")
 COLUMNS = ("fraction", "seed", "predictor", "srcc", "srcc_low", "srcc_high", "krcc", "plcc_logistic4", "rmse_logistic4")
-CURVE_COLUMNS = ("labelled_fraction", "predictor", "srcc", "over_alone", "over_alone_low", "over_alone_high", "seeds")
+CURVE_COLUMNS = ("labelled_fraction", "predictor", "srcc", "over_alone", "over_alone_low", "over_alone_high")
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,12 @@ def main() -> None:
     write_table(folder / "table.csv", COLUMNS, rows)
     text = summary(rows)
     (folder / "summary.md").write_text(text, encoding="utf-8")
-    if len({row["fraction"] for row in rows}) > 1:
-        write_table(curve, CURVE_COLUMNS, few_label_curve(rows))
     print(text)
+    if len({row["fraction"] for row in rows}) > 1:
+        drawn = "data_sets" if several else "splits"
+        write_table(curve, (*CURVE_COLUMNS, drawn), few_label_curve(rows, drawn))
+        if curve == CURVE:
+            print(f"{CURVE} is of these {drawn.replace('_', ' ')} now; `dvc repro -f -s report` draws it")
 
 
 def make_data_sets(params: Params, folders: Mapping[int, Path]) -> None:
@@ -270,10 +274,14 @@ def relabelled(labels: Sequence[Label], params: Params, *, seed: int, fraction: 
     ]
 
 
-def few_label_curve(rows: Sequence[Row]) -> list[Row]:
+def few_label_curve(rows: Sequence[Row], drawn: str) -> list[Row]:
     """Mean test SRCC over seeds per fraction and predictor, and what it has over the student alone, paired by seed.
 
     The spread over seeds of a predictor's own SRCC is left out: it is that of the test contents, which all share.
+
+    Args:
+        rows: of ``table.csv``.
+        drawn: what the seeds draw, as the column of their number is called.
     """
     shown = ("teacher", "student", ALONE, "baseline", "hand_features")
     srcc = {(row["fraction"], row["predictor"], row["seed"]): row["srcc"] for row in rows}
@@ -285,7 +293,7 @@ def few_label_curve(rows: Sequence[Row]) -> list[Row]:
             over = paired_difference(values, [srcc[fraction, ALONE, seed] for seed in seeds])
             means = {"labelled_fraction": fraction, "predictor": predictor, "srcc": statistics.mean(values)}
             ends = {"over_alone": over.value, "over_alone_low": over.low, "over_alone_high": over.high}
-            table.append({**means, **ends, "seeds": len(seeds)})
+            table.append({**means, **ends, drawn: len(seeds)})
     return table
 
 

@@ -53,6 +53,7 @@ class Variety:
         families: of procedural sources.
         presets: per codec.
         gops: longest distances between key frames.
+        frame_rates: frames per second that an encoder is told; its rate control weighs frames by their duration.
         double: share of encodes whose input was itself encoded before.
         pairs: share of the contents that show two families.
         cameras: share of the contents that are not filmed by the common camera but by any.
@@ -63,6 +64,7 @@ class Variety:
     families: tuple[str, ...]
     presets: dict[str, tuple[str, ...]]
     gops: tuple[int, ...]
+    frame_rates: tuple[int, ...] = (30,)
     double: float = 0.2
     pairs: float = 0.5
     cameras: float = 0.6
@@ -79,6 +81,7 @@ TRAINING = Variety(
         "av1": ("12", "10"),
     },
     gops=(8, 12, 24, 48, 250),
+    frame_rates=(24, 25, 30, 50, 60),
 )
 """What the embedded teacher is pre-trained on."""
 
@@ -120,7 +123,12 @@ def draw_camera(variety: Variety, index: int) -> Camera:
     return any_camera(rng) if rng.random() < variety.cameras else COMMON
 
 
-def draw_recipe(rng: np.random.Generator, variety: Variety) -> Recipe:
+def draw_frame_rate(variety: Variety, index: int) -> int:
+    """Draws the frames per second of content ``index``, which all of its encodes have."""
+    return int(generator("frame rate", variety.name, index).choice(variety.frame_rates))
+
+
+def draw_recipe(rng: np.random.Generator, variety: Variety, fps: int = 30) -> Recipe:
     """Draws an encoder and its settings; CRF is uniform over the codec's range."""
     codec = CODECS[rng.integers(len(CODECS))]
     low, high = CRF_RANGES[codec]
@@ -133,6 +141,7 @@ def draw_recipe(rng: np.random.Generator, variety: Variety) -> Recipe:
         bframes=0 if tune == "zerolatency" else int(rng.integers(0, 4)),
         tune=tune,
         scale=float(rng.choice(_SCALES, p=_SCALE_ODDS)),
+        fps=fps,
     )
 
 
@@ -148,7 +157,8 @@ def make_groups(variety: Variety, index: int) -> list[Group]:
         source = render_together((family, other), (variety.name, index), shape, camera)
     else:
         source = render(family, (variety.name, index), shape, camera)
-    recipes = [draw_recipe(rng, variety) for _ in range(ENCODES)]
+    fps = draw_frame_rate(variety, index)
+    recipes = [draw_recipe(rng, variety, fps) for _ in range(ENCODES)]
     encodes = [distort(source, recipe, rng, variety) for recipe in recipes]
     return assemble(source, recipes, encodes, rng, variety.views)
 
@@ -159,7 +169,7 @@ def distort(source: Video420, recipe: Recipe, rng: np.random.Generator, variety:
         first = draw_recipe(rng, variety)
         low, high = CRF_RANGES[first.codec]
         crf = int(low + rng.uniform(0.0, _UPLOAD_CRF) * (high - low))
-        first = Recipe(codec=first.codec, crf=crf, preset=first.preset, gop=32)
+        first = Recipe(codec=first.codec, crf=crf, preset=first.preset, gop=32, fps=recipe.fps)
         file = encode(decode(encode(source, first)), recipe)
     else:
         file = encode(source, recipe)

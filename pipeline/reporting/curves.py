@@ -16,6 +16,11 @@ _KINDS = ("loss", "srcc", "plcc", "krcc", "rmse")
 _NAME = re.compile(r"[^a-z0-9]+")
 _MAX_LINES = 42
 _OVER_ALONE = "over_alone"
+_DRAWN = {
+    "splits": "Means over several splits of one data set.",
+    "data_sets": "Means over several data sets of the default's generator, whatever this run's own data are.",
+}
+"""What a few-label study's column of numbers is called → whose means it has."""
 _APART = 0.012
 """Between the marks of two variants, as a share of the axis: their intervals would hide each other."""
 
@@ -74,7 +79,8 @@ def few_label_curves(table: Table) -> list[Figure]:
     parts = zip(*(map(title_of, table.text(name)) for name in words), strict=True)
     variants = [" ".join(filter(None, part)) for part in parts]
     study = _Study(table.header[0], amount, variants or [""] * len(table.rows), numeric)
-    figures = [_few_label_figure(study, measured, "The same study with ever fewer labels.")]
+    drawn = " ".join(text for name, text in _DRAWN.items() if name in numeric)
+    figures = [_few_label_figure(study, measured, drawn or "The same study with ever fewer labels.")]
     if _OVER_ALONE in numeric:
         gain = "What it has over the student without targets, paired by seed, with its interval over seeds."
         figures.append(_few_label_figure(study, [_OVER_ALONE], gain))

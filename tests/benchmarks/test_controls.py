@@ -37,4 +37,6 @@ def test_first_values_are_not_those_of_the_checkpoint(tmp_path: Path, monkeypatc
     one = load_checkpoint(save_first_values(settings, tmp_path / "one"))
     checkpoint = settings.model_copy(update={"checkpoint": str(tmp_path / "one"), "seed": 5})
     other = load_checkpoint(save_first_values(checkpoint, tmp_path / "other"))
-    assert not torch.equal(one.blocks[0].attn.qkv.weight, other.blocks[0].attn.qkv.weight)
+    for block, another in zip(one.blocks, other.blocks, strict=True):
+        assert not torch.equal(block.attn.qkv.weight, another.attn.qkv.weight)
+        assert not torch.equal(block.mlp.fc1.weight, another.mlp.fc1.weight)

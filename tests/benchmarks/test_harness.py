@@ -94,6 +94,11 @@ def test_an_unknown_measure_is_named(capsys: pytest.CaptureFixture[str]) -> None
     assert "did you mean 'verify'?" in capsys.readouterr().err
 
 
+def test_gpu_measures_stand_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--gpu", "--small"]) == 2
+    assert "stands alone" in capsys.readouterr().err
+
+
 def test_a_small_run_writes_nothing(tmp_path: Path) -> None:
     assert main(["reading", "--small", "--rounds", "1", "--output", str(tmp_path)]) == 0
     assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 import hashlib
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pipeline.clips import RenderTask, render_video
 from pipeline.errors import PipelineError
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.models.sampling import uniform_indices
+from pipeline.pretraining import examples
 from pipeline.pretraining.evaluation import hand_features
 from pipeline.pretraining.examples import (
     CELLS,
@@ -21,6 +23,7 @@ from pipeline.pretraining.examples import (
     TOKENS,
     TRAINING,
     Group,
+    draw_frame_rate,
     fragment_places,
     fragments,
     make_groups,
@@ -81,6 +84,21 @@ def test_examples_are_a_function_of_their_index():
     assert np.isfinite(first[0].dense.astype(np.float32)).all()
     quality, error = first[0].targets[:, 0], first[0].dense[..., 0].astype(np.float32).mean(axis=(1, 2, 3))
     assert np.corrcoef(quality, error)[0, 1] < -0.3
+
+
+def test_encodes_of_a_content_share_a_frame_rate_and_contents_have_every_one(monkeypatch):
+    made: list[Recipe] = []
+
+    def kept(video: Video420, recipe: Recipe) -> bytes:
+        made.append(recipe)
+        return encode(video, recipe)
+
+    monkeypatch.setattr(examples, "encode", kept)
+    make_groups(replace(TRAINING, double=1.0, views=1), 5)
+    assert len(made) == 2 * ENCODES
+    assert {recipe.fps for recipe in made} == {draw_frame_rate(TRAINING, 5)}
+    assert {draw_frame_rate(TRAINING, index) for index in range(60)} == set(TRAINING.frame_rates)
+    assert {draw_frame_rate(EVALUATION, index) for index in range(60)} == {30}
 
 
 def test_clips_are_those_that_the_pipeline_renders(tmp_path):

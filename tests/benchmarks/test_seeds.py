@@ -153,7 +153,9 @@ def test_calls_add_to_what_earlier_ones_finished(tmp_path: Path, monkeypatch: py
         seeds.Task(0.1, 2),
     ]
     assert rows_of(seeds.RESULTS / "table.csv") == [("0.1", "1"), ("0.1", "2"), ("1.0", "1"), ("1.0", "2")]
-    assert len(seeds.CURVE.read_text(encoding="utf-8").splitlines()) == 1 + 2 * len(PREDICTORS)
+    curve = seeds.CURVE.read_text(encoding="utf-8").splitlines()
+    assert len(curve) == 1 + 2 * len(PREDICTORS)
+    assert curve[0].endswith(",splits")
     assert study(monkeypatch, "--seeds", "1", "2", "--student", "qmamba") == [seeds.Task(1.0, 1), seeds.Task(1.0, 2)]
     (seeds.RESULTS / "table.csv").unlink()
     assert study(monkeypatch, "--seeds", "2") == []
@@ -185,7 +187,7 @@ def test_a_seed_may_draw_its_data_set_too(tmp_path: Path, monkeypatch: pytest.Mo
     settings = load_params(ROOT / "params.yaml").prepare.options["embedded"]
     assert made == [(seeds.DATA_SETS_SCRATCH / f"{seed}", settings | {"seed": seed}) for seed in (1, 2, 3)]
     assert len(rows_of(seeds.DATA_SETS_RESULTS / "table.csv")) == 5
-    assert seeds.CURVE.exists()
+    assert seeds.CURVE.read_text(encoding="utf-8").splitlines()[0].endswith(",data_sets")
     assert not seeds.RESULTS.exists()
 
 
@@ -209,7 +211,7 @@ def test_the_curve_has_means_and_paired_differences_per_fraction() -> None:
         for fraction, seed, srcc in ((0.1, 0, 0.5), (0.1, 1, 0.6), (1.0, 0, 0.8), (1.0, 1, 0.8))
         for predictor in ("teacher", "student", "student_alone", "baseline", "hand_features")
     ]
-    curve = seeds.few_label_curve(rows)
+    curve = seeds.few_label_curve(rows, "splits")
     assert len(curve) == 10
     teacher, student, alone = curve[:3]
     assert teacher["srcc"] == pytest.approx(0.75)
@@ -217,7 +219,7 @@ def test_the_curve_has_means_and_paired_differences_per_fraction() -> None:
     assert (alone["over_alone"], alone["over_alone_high"]) == (0.0, 0.0)
     # Two differences 0.1 from their mean: t(0.975, 1) · 0.1 √2 / √2.
     assert teacher["over_alone_high"] == pytest.approx(0.2 + 12.706 * 0.1, rel=1e-3)
-    assert set(teacher) == set(seeds.CURVE_COLUMNS)
+    assert list(teacher) == [*seeds.CURVE_COLUMNS, "splits"]
 
 
 def test_a_fraction_may_ask_for_more_seeds() -> None:

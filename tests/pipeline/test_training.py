@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from pipeline import training_state
 from pipeline.aligned import AlignedData
@@ -39,6 +40,23 @@ def test_the_same_seed_gives_the_same_numbers_bit_for_bit(trained, tiny_paths, t
     assert again.metrics == trained.metrics
     assert again.student.config.to_dict() == trained.student.config.to_dict()
     assert not same(trained, run(tiny_paths, tmp_path, epochs=4, seed=2))
+
+
+@pytest.fixture
+def another_precision():
+    """accelerate keeps one precision for as long as a process lives."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+
+
+@pytest.mark.usefixtures("another_precision")
+def test_bfloat16_trains_otherwise_but_about_as_well(trained, tiny_paths, tmp_path):
+    lower = run(tiny_paths, tmp_path, epochs=4, precision="bfloat16")
+    assert not same(trained, lower)
+    assert {value.dtype for value in lower.student.parameters()} == {torch.float32}
+    for values, others in zip(trained.curves, lower.curves, strict=True):
+        assert others["train_loss"] == pytest.approx(values["train_loss"], rel=0.2)
 
 
 @pytest.mark.parametrize("options", [{}, {"weight_average": 0.9, "epochs": 3, "patience": 2}])

@@ -26,6 +26,16 @@ def test_few_labels_has_a_line_per_variant():
     assert list(figure.legend) == ["alone", "ridge on teacher embeddings"]
 
 
+def test_few_labels_says_whether_it_is_of_splits_or_of_data_sets():
+    captions = [
+        curves.few_label_curves(table(f"fraction,srcc,{drawn} 0.1,0.4,3 1,0.8,3"))[0].caption
+        for drawn in ("splits", "data_sets", "other")
+    ]
+    assert "splits of one data set" in captions[0]
+    assert "data sets of the default's generator" in captions[1]
+    assert len(set(captions)) == 3
+
+
 def test_few_labels_draws_what_a_variant_has_over_the_student_alone():
     header = "fraction,variant,srcc,over_alone,over_alone_low,over_alone_high"
     study = table(
