@@ -55,7 +55,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
             if steps:
                 yield Figure(
                     what=f"{part}: {name.replace('_', ' ')}",
-                    against="growth in proportion",
+                    against="linear growth",
                     ratios=steps,
                     detail={f"at_{count}": value for count, value in zip(sizes, values, strict=True)},
                 )
