@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"unknown measure {unknown[0]!r}; known: {', '.join(known)}{hint}", file=sys.stderr)
         return 2
     if given.gpu:
-        if len(sys.argv[1:] if arguments is None else arguments) > 1:
+        if given != _parser().parse_args(["--gpu"]):
             print("--gpu stands alone; `python benchmarks/gpu.py --help` has its options", file=sys.stderr)
             return 2
         from benchmarks import gpu

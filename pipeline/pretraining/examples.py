@@ -128,7 +128,7 @@ def draw_frame_rate(variety: Variety, index: int) -> int:
     return int(generator("frame rate", variety.name, index).choice(variety.frame_rates))
 
 
-def draw_recipe(rng: np.random.Generator, variety: Variety, fps: int = 30) -> Recipe:
+def draw_recipe(rng: np.random.Generator, variety: Variety) -> Recipe:
     """Draws an encoder and its settings; CRF is uniform over the codec's range."""
     codec = CODECS[rng.integers(len(CODECS))]
     low, high = CRF_RANGES[codec]
@@ -141,7 +141,6 @@ def draw_recipe(rng: np.random.Generator, variety: Variety, fps: int = 30) -> Re
         bframes=0 if tune == "zerolatency" else int(rng.integers(0, 4)),
         tune=tune,
         scale=float(rng.choice(_SCALES, p=_SCALE_ODDS)),
-        fps=fps,
     )
 
 
@@ -158,7 +157,7 @@ def make_groups(variety: Variety, index: int) -> list[Group]:
     else:
         source = render(family, (variety.name, index), shape, camera)
     fps = draw_frame_rate(variety, index)
-    recipes = [draw_recipe(rng, variety, fps) for _ in range(ENCODES)]
+    recipes = [replace(draw_recipe(rng, variety), fps=fps) for _ in range(ENCODES)]
     encodes = [distort(source, recipe, rng, variety) for recipe in recipes]
     return assemble(source, recipes, encodes, rng, variety.views)
 

@@ -79,8 +79,8 @@ def few_label_curves(table: Table) -> list[Figure]:
     parts = zip(*(map(title_of, table.text(name)) for name in words), strict=True)
     variants = [" ".join(filter(None, part)) for part in parts]
     study = _Study(table.header[0], amount, variants or [""] * len(table.rows), numeric)
-    drawn = " ".join(text for name, text in _DRAWN.items() if name in numeric)
-    figures = [_few_label_figure(study, measured, drawn or "The same study with ever fewer labels.")]
+    drawn = next((text for name, text in _DRAWN.items() if name in numeric), "The same study with ever fewer labels.")
+    figures = [_few_label_figure(study, measured, drawn)]
     if _OVER_ALONE in numeric:
         gain = "What it has over the student without targets, paired by seed, with its interval over seeds."
         figures.append(_few_label_figure(study, [_OVER_ALONE], gain))
