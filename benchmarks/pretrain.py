@@ -1,6 +1,6 @@
 """Pre-trains the embedded teacher (InternVideo2 'tiny') on unlimited generated video; see benchmarks/README.md.
 
-python -m benchmarks.pretrain --steps 8000 --threads 1 --workers 1     # trains, or continues
+python -m benchmarks.pretrain                                          # trains, or goes on; an hour of two cores
 python -m benchmarks.pretrain --evaluate                               # held-out families, and baselines
 python -m benchmarks.pretrain --evaluate --wide                        # the same, each content by another camera
 python -m benchmarks.pretrain --evaluate --videos FOLDER --height 270  # natural pristine videos
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             run = _restored(options)
             measured = [options.folder / name for name in ("held-out.txt", "held-out-wide.txt", "natural.txt")]
             texts = [path.read_text(encoding="utf-8") for path in measured if path.exists()]
-            export(run, options.export, texts, options.history)
+            export(run, options.export, next_content(options.folder / "replay"), texts)
             print(f"exported step {run.step} to {options.export}")
         else:
             plan = Plan(
@@ -56,8 +56,6 @@ def main(arguments: list[str] | None = None) -> int:
                 options.workers,
                 options.save_every,
                 options.watch,
-                options.initial,
-                options.first_content,
             )
     except PipelineError as error:
         print(error, file=sys.stderr)
@@ -73,8 +71,6 @@ def train(
     workers: int,
     save_every: float,
     watch: int,
-    initial: Path | None = None,
-    first_content: int = 0,
 ) -> Run:
     """Trains to the end of the plan, from the last checkpoint in ``folder`` if there is one.
 
@@ -86,19 +82,16 @@ def train(
         workers: generator processes.
         save_every: seconds between checkpoints.
         watch: contents of the held-out set on which progress is watched; 0 for none.
-        initial: an exported folder whose weights a run without a checkpoint begins with.
-        first_content: index of the first content that a run without a pool generates.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    run = Run(plan, initial)
+    run = Run(plan)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         run.restore(checkpoint)
         does = "it goes on" if run.step < plan.steps else "nothing is left to do"
         print(f"{folder} has a run at step {run.step} of {plan.steps}: {does}; another run takes another --folder")
     replay = Replay(folder / "replay", capacity)
-    first = max(first_content, next_content(folder / "replay"))
-    generators = start_generators(folder / "replay", capacity, variety, workers, first)
+    generators = start_generators(folder / "replay", capacity, variety, workers, next_content(folder / "replay"))
     stop = _Stop()
     ladders = _held_out(folder, watch, workers) if watch else None
     log = folder / "log.txt"
@@ -178,12 +171,6 @@ def _restored(options: argparse.Namespace) -> Run:
         raise PipelineError(f"{path} does not exist; train first: python -m benchmarks.pretrain --steps N")
     run = Run(replace(saved_plan(path), compiled=False))
     run.restore(path)
-    if options.initial_share:
-        if options.initial is None:
-            raise PipelineError(
-                f"got --initial-share {options.initial_share} alone; say with --initial what the run began with"
-            )
-        run.mix(options.initial, options.initial_share)
     return run
 
 
@@ -197,7 +184,7 @@ def _miniature(threads: int) -> None:
         train(plan, folder, variety, capacity=24, workers=1, save_every=1e9, watch=0)
         run = train(replace(plan, steps=6), folder, variety, capacity=24, workers=1, save_every=1e9, watch=0)
         print(f"miniature: {run.step} steps; {_summary(run, held_out(2, 1))}")
-        export(run, folder / "export", [])
+        export(run, folder / "export", next_content(folder / "replay"), [])
         print("exported: " + ", ".join(sorted(path.name for path in (folder / "export").iterdir())))
 
 
@@ -210,22 +197,12 @@ def _log(path: Path, text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pretrain", description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=8000, help="optimiser steps in all")
+    parser.add_argument("--steps", type=int, default=10000, help="optimiser steps in all")
     parser.add_argument("--learning-rate", type=float, default=Plan(steps=1).learning_rate)
     parser.add_argument("--warmup", type=int, default=Plan(steps=1).warmup, help="steps")
-    parser.add_argument("--initial", type=Path, help="begin with the weights of this exported folder")
-    parser.add_argument(
-        "--initial-share",
-        type=float,
-        default=0.0,
-        help="evaluate or export weights mixed with this share of --initial's",
-    )
-    parser.add_argument(
-        "--first-content", type=int, default=0, help="begin after the contents that --initial was trained on"
-    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of the training process")
-    parser.add_argument("--workers", type=int, default=1, help="generator processes")
+    parser.add_argument("--workers", type=int, default=2, help="generator processes")
     parser.add_argument("--capacity", type=int, default=12000, help="groups in the replay pool, 0.9 MB each")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="checkpoint, pool and log (git-ignored)")
     parser.add_argument("--save-every", type=float, default=180.0, help="seconds between checkpoints")
@@ -236,7 +213,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--videos", type=Path, help="evaluate on re-encodes of the pristine videos of this folder")
     parser.add_argument("--height", type=int, default=270, help="of --videos, scaled first; 0 keeps their size")
     parser.add_argument("--export", type=Path, help="write the averaged weights in half precision to this folder")
-    parser.add_argument("--history", default="", help="for the model card: how the run was made, if not by one call")
     parser.add_argument("--miniature", action="store_true", help="the whole program in under a minute")
     return parser
 

@@ -15,11 +15,12 @@ fragments of {fragment_px} px, tokens of {patch_px} px and {tubelet} frames), pr
 compression did to a video. It is the default run's teacher where no released InternVideo2 weights are at hand.
 
 - **Made by** `python -m benchmarks.pretrain --steps {steps}` (seed {seed}, {batch} clips a step; this is step {step};
-  {minutes:.0f} minutes in optimiser steps, on one CPU thread of a shared machine), then `--evaluate` and `--export`.
-  {history}
+  {contents:,} contents; {minutes:.0f} minutes in optimiser steps, on one CPU thread of a shared machine), then
+  `--evaluate` and `--export`.
 - **Data**: generated without end: {families} families of procedural sources, {pairs:.0%} of the contents two families
   at once, {cameras:.0%} filmed by any camera and the others by a common one; encoded with x264, x265, libvpx-vp9 and
-  SVT-AV1 at random CRF, preset, key-frame distance and resolution, some twice. No natural video, no opinion score.
+  SVT-AV1 at random CRF, preset, key-frame distance, resolution and frame rate ({slowest} to {fastest} a second),
+  {double:.0%} of them twice. No natural video, no opinion score.
 - **Targets**: log-MSE, structural similarity at two scales and lost contrast of every {cell_px} px; per clip
   MS-SSIM, PSNR, detail loss, CRF, bits per pixel and codec; differences between encodes of one content; and what the
   pixels are like: the energy of frequency bands and of motion, per token and per clip.
@@ -32,14 +33,14 @@ compression did to a video. It is the default run's teacher where no released In
 """
 
 
-def export(run: Run, folder: Path, measured: Sequence[str], history: str = "") -> None:
+def export(run: Run, folder: Path, contents: int, measured: Sequence[str]) -> None:
     """Writes ``model.safetensors``, ``config.json`` and ``README.md``.
 
     Args:
         run: its averaged weights are written.
         folder: made when missing.
+        contents: how many were generated for the run.
         measured: what evaluations printed; each ends the model card as it is.
-        history: how the run differed from one call with one setting, in sentences.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = run.averaged().model.state_dict()
@@ -51,6 +52,7 @@ def export(run: Run, folder: Path, measured: Sequence[str], history: str = "") -
         steps=plan.steps,
         step=run.step,
         batch=plan.groups * plan.encodes,
+        contents=contents,
         minutes=run.seconds / 60,
         parameters=sum(value.numel() for value in state.values()) / 1e6,
         grid=GRID,
@@ -61,7 +63,9 @@ def export(run: Run, folder: Path, measured: Sequence[str], history: str = "") -
         families=len(TRAINING.families),
         pairs=TRAINING.pairs,
         cameras=TRAINING.cameras,
-        history=history,
+        double=TRAINING.double,
+        slowest=min(TRAINING.frame_rates),
+        fastest=max(TRAINING.frame_rates),
     )
     card += "".join(f"\n```\n{text}```\n" for text in measured)
     (folder / "README.md").write_text(card, encoding="utf-8")

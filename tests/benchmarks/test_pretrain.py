@@ -9,8 +9,6 @@ from safetensors.torch import load_file
 
 from benchmarks import pretrain
 from pipeline.clips import RenderTask, render_video
-from pipeline.errors import PipelineError
-from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.models.sampling import uniform_indices
 from pipeline.pretraining import examples
 from pipeline.pretraining.evaluation import hand_features
@@ -29,7 +27,6 @@ from pipeline.pretraining.examples import (
     make_groups,
 )
 from pipeline.pretraining.objectives import WEIGHTS, Predictions, cells_of, losses, perceived, total
-from pipeline.pretraining.refit import refit, refit_filters
 from pipeline.pretraining.replay import Replay
 from pipeline.pretraining.statistics import clip_statistics, token_statistics
 from pipeline.pretraining.training import Plan, Run, config
@@ -149,7 +146,7 @@ def test_continued_run_equals_uninterrupted_run(tmp_path):
         assert torch.equal(value, second.average[name]), name
 
 
-def test_a_later_run_generates_other_contents_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
+def test_a_run_that_goes_on_generates_the_contents_after_those_that_were_made(tmp_path, monkeypatch):
     first = []
     monkeypatch.setattr(pretrain, "start_generators", lambda *arguments: first.append(arguments[-1]) or [])
     monkeypatch.setattr(pretrain, "wait_until_filled", lambda *_: True)
@@ -157,8 +154,8 @@ def test_a_later_run_generates_other_contents_and_goes_on_where_it_stopped(tmp_p
     for made in (None, 6007):
         if made:
             (tmp_path / "replay" / "next-0").write_text(str(made), encoding="utf-8")
-        pretrain.train(plan, tmp_path, TRAINING, 3, 1, save_every=1e9, watch=0, first_content=6000)
-    assert first == [6000, 6007]
+        pretrain.train(plan, tmp_path, TRAINING, 3, 1, save_every=1e9, watch=0)
+    assert first == [0, 6007]
 
 
 def test_losses_vanish_for_perfect_predictions_and_every_term_is_weighted():
@@ -205,74 +202,35 @@ def test_statistics_by_hand():
     assert clip_statistics(clips, 14).shape == (1, 24)
 
 
-def test_learning_rate_warms_up_stays_and_falls_to_zero():
-    run = Run(Plan(steps=100, warmup=10, cooldown=0.5, learning_rate=1.0, compiled=False))
+def test_learning_rate_warms_up_and_falls_to_zero_in_a_straight_line():
+    run = Run(Plan(steps=110, warmup=10, learning_rate=1.0, compiled=False))
     rates = []
-    for run.step in (0, 9, 49, 75, 100):
+    for run.step in (0, 9, 10, 60, 109, 110, 111):
         rates.append(run.rate())
-    assert rates[0] == 0.1
-    assert rates[1] == rates[2] == 1.0
-    assert 0 < rates[3] < 0.5
-    assert rates[4] == 0.0
+    assert rates == pytest.approx([0.1, 1.0, 1.0, 0.5, 0.01, 0.0, 0.0])
+
+
+def test_every_weight_is_trained_by_one_optimiser_and_those_of_the_blocks_by_muon():
+    run = Run(Plan(steps=1, compiled=False))
+    muon, adamw = ({id(p) for group in o.param_groups for p in group["params"]} for o in run.optimisers)
+    everything = {id(p): name for name, p in run.pretrainer.named_parameters()}
+    assert (muon | adamw, muon & adamw) == (set(everything), set())
+    kinds = {everything[p].split(".", 3)[3] for p in muon}
+    assert kinds == {"attn.qkv.weight", "attn.proj.weight", "mlp.fc1.weight", "mlp.fc2.weight"}
+    assert len(muon) == 4 * config().depth
 
 
 def test_export_is_half_precision_and_small(tmp_path):
     run = Run(Plan(steps=1, compiled=False))
-    pretrain.export(run, tmp_path, ["SRCC 0.5\n"])
-    assert (tmp_path / "README.md").read_text().endswith("```\nSRCC 0.5\n```\n")
+    pretrain.export(run, tmp_path, 12345, ["SRCC 0.5\n"])
+    card = (tmp_path / "README.md").read_text()
+    assert "12,345 contents" in card
+    assert "frame rate (24 to 60 a second)" in card
+    assert card.endswith("```\nSRCC 0.5\n```\n")
     weights = load_file(tmp_path / "model.safetensors")
     assert all(value.dtype == torch.float16 for value in weights.values())
     assert (tmp_path / "model.safetensors").stat().st_size < 6_000_000
     assert set(weights) == set(run.pretrainer.model.state_dict())
-
-
-def _former(folder, **changed):
-    model = InternVideo2(InternVideo2Config(**(config().to_diff_dict() | changed)))
-    model.save_pretrained(folder)
-    return model.state_dict()
-
-
-def test_weights_of_other_fragments_are_fitted_to_these(tmp_path):
-    # Two by two fragments of 8 px patches in place of four by four of 7 px: as many tokens in each.
-    former = _former(tmp_path, image_size=2 * 4 * 8, patch_size=8)
-    fitted = refit(tmp_path, config()).state_dict()
-    changed = {name for name in former if former[name].shape != fitted[name].shape}
-    assert changed == {"pos_embed", "patch_embed.proj.weight"}
-    assert all(torch.equal(former[name], fitted[name]) for name in set(former) - changed)
-    # Token (t, 1, 2) of every fragment: the mean over the four former fragments.
-    before, after = former["pos_embed"][0, 1:].reshape(2, 8, 8, -1), fitted["pos_embed"][0, 1:].reshape(2, 16, 16, -1)
-    assert torch.allclose(after[:, 9, 14], before[:, 1::4, 2::4].mean((1, 2)), atol=1e-6)
-    assert torch.equal(former["pos_embed"][:, 0], fitted["pos_embed"][:, 0])
-
-
-def test_weights_are_mixed_with_those_that_a_run_began_with(tmp_path, capsys):
-    first = _former(tmp_path / "first")
-    run = Run(Plan(steps=1, compiled=False))
-    own = {name: value.clone() for name, value in run.averaged().state_dict().items()}
-    run.save(tmp_path / "checkpoint.pt")
-    told = ["--folder", str(tmp_path), "--export", str(tmp_path / "out"), "--initial-share", "0.25"]
-    assert pretrain.main(told) == 1
-    assert "say with --initial" in capsys.readouterr().err
-    assert pretrain.main([*told, "--initial", str(tmp_path / "first")]) == 0
-    for name, value in load_file(tmp_path / "out/model.safetensors").items():
-        wanted = 0.75 * own[f"model.{name}"] + 0.25 * first[name]
-        assert torch.allclose(value.float(), wanted, atol=1e-3, rtol=1e-3), name
-
-
-def test_a_refitted_filter_answers_smooth_patches_as_before():
-    def bump(side):
-        place = (torch.arange(side) + 0.5) / side
-        return torch.outer(torch.sin(torch.pi * place), 1 + place)
-
-    before, after = (refit_filters(bump(8)[None, None, None], side) for side in (8, 7))
-    assert torch.equal(before, bump(8)[None, None, None])
-    assert float((after * bump(7)).sum()) == pytest.approx(float((before * bump(8)).sum()), rel=0.03)
-
-
-def test_weights_of_another_architecture_cannot_begin(tmp_path):
-    _former(tmp_path, depth=2)
-    with pytest.raises(PipelineError, match=r"got depth 2, expected depth 4; give a folder"):
-        refit(tmp_path, config())
 
 
 def test_hand_features_are_finite_and_see_blur():
