@@ -21,10 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.ledger import Ledger, Row, context_of, write_table
+from benchmarks.ledger import Ledger, Row, context_of, digests_of, write_table
 from benchmarks.seeds import redrawn, score, teach
 from benchmarks.settings import with_threads, without_targets
 from cache.errors import CacheError
+from pipeline.adaptation import first_weights
 from pipeline.aligned import AlignedData, DataPaths
 from pipeline.metrics import paired_difference, srcc
 from pipeline.params import Params, load_params
@@ -52,6 +53,7 @@ def main() -> None:
     )
     key = {"fraction": arguments.fraction, "folds": arguments.folds}
     context = context_of(params, replace(DataPaths(), targets=Path("no targets of its own")))
+    context["first weights"] = digests_of(first_weights(params.adapt))
     ledger = Ledger(SCRATCH / f"finished-{arguments.folds}-{arguments.fraction:g}.json", context)
     for seed in arguments.seeds:
         if not ledger.has(seed=seed):

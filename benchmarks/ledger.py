@@ -1,7 +1,8 @@
 """Rows that a study has finished, kept so that one that is stopped goes on where it was.
 
-They hold as long as settings, data and code are the same. Where something differs the study begins anew: standard error
-names it, and the older rows stay beside the new ones. A study's tables are written from them, and are not read back.
+They hold as long as settings, data and code are the same, and the first weights where a study adapts a teacher. Where
+something differs the study begins anew: standard error names it, and the older rows stay beside the new ones. A study's
+tables are written from them, and are not read back.
 """
 
 import csv
@@ -88,6 +89,12 @@ def context_without_data(params: Params) -> dict[str, Any]:
     """What the rows of a study depend on that makes its data itself: settings, and all code."""
     settings = {name: getattr(params, name).model_dump(mode="json") for name in _SECTIONS}
     return {"settings": settings, "code": code_digest()}
+
+
+def digests_of(weights: Path) -> dict[str, str]:
+    """SHA-256 of a file, or of each file below a folder but its cards, by name; empty where there is neither."""
+    files = [weights] if weights.is_file() else sorted(path for path in weights.rglob("*") if path.is_file())
+    return {str(path.relative_to(weights.parent)): file_digest(path) for path in files if path.suffix != ".md"}
 
 
 def code_digest() -> str:

@@ -36,10 +36,10 @@ from threading import Thread
 
 from benchmarks.controls import save_first_values, shuffle_targets
 from benchmarks.generated import DATASET, generate
-from benchmarks.ledger import Ledger, Row, context_of, context_without_data, write_table
+from benchmarks.ledger import Ledger, Row, context_of, context_without_data, digests_of, write_table
 from benchmarks.settings import with_threads, without_targets
 from cache.errors import CacheError
-from pipeline.adaptation import adapt
+from pipeline.adaptation import adapt, first_weights
 from pipeline.aligned import DataPaths
 from pipeline.evaluation import evaluate
 from pipeline.extraction import Plan, extract
@@ -98,7 +98,9 @@ def main() -> None:
     if not tasks:
         parser.error(f"--fractions: got {' '.join(arguments.fractions)}; expected one seed or more")
     whole = replace(DataPaths(), targets=Path("no targets of its own"))
-    ledger = Ledger(scratch / "finished.json", context_without_data(params) if several else context_of(params, whole))
+    context = context_without_data(params) if several else context_of(params, whole)
+    context["first weights"] = digests_of(first_weights(params.adapt))
+    ledger = Ledger(scratch / "finished.json", context)
     data = {task.seed: DATA_ROOT for task in tasks}
     if several:
         data = {seed: DATA_SETS_SCRATCH / f"{seed}" for seed in data}

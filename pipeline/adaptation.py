@@ -129,6 +129,11 @@ def _held_out_rows(
     ]
 
 
+def first_weights(settings: AdaptSettings) -> Path:
+    """Where the teacher's weights before adaptation lie: the checkpoint, or the folder of those shipped with it."""
+    return Path(settings.checkpoint) if settings.checkpoint else SHIPPED / settings.teacher
+
+
 def initial_teacher(settings: AdaptSettings, *, from_nothing: bool = False) -> InternVideo2:
     """The teacher before adaptation: from the checkpoint, the weights shipped with it, or initial values.
 
@@ -141,7 +146,7 @@ def initial_teacher(settings: AdaptSettings, *, from_nothing: bool = False) -> I
     """
     module = registry.find("teachers", settings.teacher)
     config: InternVideo2Config = module.config()
-    source = Path(settings.checkpoint) if settings.checkpoint else SHIPPED / settings.teacher
+    source = first_weights(settings)
     if from_nothing or not (settings.checkpoint or (source / "model.safetensors").is_file()):
         if not (settings.epochs or from_nothing):
             raise AdaptationError(

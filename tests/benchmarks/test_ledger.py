@@ -3,7 +3,7 @@
 import json
 
 from benchmarks import ledger
-from benchmarks.ledger import Ledger, code_digest, context_of, write_table
+from benchmarks.ledger import Ledger, code_digest, context_of, digests_of, write_table
 from pipeline.manifest import read_labels, write_labels
 from pipeline.params import load_params
 from tests.tiny_run import PARAMS, write_tiny_run
@@ -49,6 +49,21 @@ def test_the_context_is_settings_data_and_code(tmp_path, monkeypatch):
     here = code_digest()
     monkeypatch.setattr(ledger, "_modules", lambda: iter([ledger._ROOT / "benchmarks/ledger.py"]))
     assert code_digest() != here
+
+
+def test_weights_are_told_by_their_bytes_whatever_their_card_says(tmp_path):
+    folder = tmp_path / "tiny"
+    assert digests_of(folder) == {}
+    folder.mkdir()
+    for name, text in (("model.safetensors", "one"), ("config.json", "{}"), ("README.md", "card")):
+        (folder / name).write_text(text)
+    before = digests_of(folder)
+    assert set(before) == {"tiny/model.safetensors", "tiny/config.json"}
+    assert digests_of(folder / "model.safetensors") == {"model.safetensors": before["tiny/model.safetensors"]}
+    (folder / "README.md").write_text("another card")
+    assert digests_of(folder) == before
+    (folder / "model.safetensors").write_text("two")
+    assert digests_of(folder) != before
 
 
 def test_a_table_has_its_columns_and_no_others(tmp_path):

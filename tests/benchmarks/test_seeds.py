@@ -178,6 +178,20 @@ def test_the_table_stays_until_there_are_rows_for_another(tmp_path: Path, monkey
     assert (seeds.SCRATCH / "finished-older.json").exists()
 
 
+@pytest.mark.parametrize("several", [[], ["--data-sets"]])
+def test_another_pre_training_begins_the_study_anew(
+    several: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(seeds, "generate", lambda *_: None)
+    shipped = tmp_path / "models/pretrained/internvideo2_tiny"
+    shipped.mkdir(parents=True)
+    for weights, runs in (("first", 1), ("first", 0), ("second", 1)):
+        (shipped / "model.safetensors").write_text(weights)
+        assert len(study(monkeypatch, "--seeds", "1", *several)) == runs
+    assert "other values of first weights.internvideo2_tiny/model.safetensors;" in capsys.readouterr().err
+
+
 def test_a_seed_may_draw_its_data_set_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made: list[tuple[Path, dict[str, Any]]] = []
