@@ -20,11 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from cache import Store, open_store
 from pipeline import registry
-from pipeline.cross_fitting import HeldOut, folds_of, write_held_out
 from pipeline.digests import file_digest
 from pipeline.errors import PipelineError
 from pipeline.fine_tuning import FineTuning, Labelled, keeps_head
@@ -56,7 +54,6 @@ def adapt(
     teacher: Path,
     curves: Path,
     device: str,
-    held_out: Path | None = None,
 ) -> dict[str, Any]:
     """Adapts the selected teacher and writes it.
 
@@ -67,7 +64,6 @@ def adapt(
         teacher: folder to write: ``config.json``, ``model.safetensors`` and ``teacher.json``.
         curves: CSV to write, one row per epoch.
         device: ``auto``, ``cpu``, ``cuda`` …
-        held_out: CSV to write with the cross-fitted scores, empty where ``cross_fit_folds`` is 0; None writes none.
 
     Returns:
         Scalars for ``results/adapt/metrics.json``.
@@ -80,23 +76,13 @@ def adapt(
     with reproducible(seed=settings.seed, threads=settings.threads):
         model = initial_teacher(settings)
         history: list[dict[str, float]] = []
-        folds: list[NDArray[np.bool_]] = []
-        if settings.cross_fit_folds and not settings.epochs:
-            raise AdaptationError(
-                f"adapt.cross_fit_folds is {settings.cross_fit_folds} and adapt.epochs 0, so no head is tuned that "
-                "could be cross-fitted; set one of them otherwise"
-            )
         if settings.epochs:
             store = open_store(clips)
             train, val = (_labelled(store, tables, split) for split in ("train", "val"))
-            folds = _folds(settings, train)
             tuning = FineTuning(settings, model, store, preprocessing, resolve_device(device))
-            history, logits = tuning.run(train, val, folds)
+            history = tuning.run(train, val)
         with replacing_folder(teacher) as folder:
             _save(model.cpu(), folder, settings, preprocessing)
-    if held_out is not None:
-        rows = _held_out_rows(store, settings.view_set, train, logits, teacher) if folds else []
-        write_held_out(held_out, rows)
     _write_curves(curves, history)
     best = history[best_epoch(history, settings.val_tolerance) - 1] if history else None
     return {
@@ -105,28 +91,6 @@ def adapt(
         "best_epoch": int(best["epoch"]) if best else 0,
         "val_srcc": best["val_srcc"] if best and math.isfinite(best["val_srcc"]) else None,
     }
-
-
-def _folds(settings: AdaptSettings, train: Labelled) -> list[NDArray[np.bool_]]:
-    if not settings.cross_fit_folds:
-        return []
-    return folds_of(train.contents, count=settings.cross_fit_folds, seed=settings.seed)
-
-
-def _held_out_rows(
-    store: Store, view_set: str, train: Labelled, logits: NDArray[np.float32], teacher: Path
-) -> list[HeldOut]:
-    digests, weights = store.row_digests(view_set), file_digest(teacher / "model.safetensors")
-    return [
-        HeldOut(
-            video_id=store.video_ids[row],
-            view=int(store.views[row]),
-            clip_digest=digests[row],
-            teacher_sha256=weights,
-            logit=float(logit),
-        )
-        for row, logit in zip(train.rows.ravel(), logits.ravel(), strict=True)
-    ]
 
 
 def first_weights(settings: AdaptSettings) -> Path:

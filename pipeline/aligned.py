@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from cache import Store, open_store
-from pipeline.cross_fitting import read_held_out, replaced
 from pipeline.errors import PipelineError, nearest
 from pipeline.losses import COLUMNS, Batch
 from pipeline.manifest import Label, ScoreScale, Video, labels_of, read_labels, read_scales, read_videos
@@ -40,7 +39,6 @@ class DataPaths:
     scales: Path = Path("data/dataset.json")
     clips: Path = Path("data/clips.zarr")
     targets: Path = Path("data/targets.zarr")
-    held_out: Path = Path("data/held_out.csv")
 
     @classmethod
     def below(cls, folder: Path) -> Self:
@@ -78,13 +76,12 @@ class AlignedData:
         datasets: the names of the data sets, ordered; a row's number in them is `Batch.dataset`.
     """
 
-    def __init__(self, paths: DataPaths, view_set: str, *, cross_fitted: bool = False) -> None:
+    def __init__(self, paths: DataPaths, view_set: str) -> None:
         """Opens and checks the inputs.
 
         Args:
             paths: of the inputs.
             view_set: the array of clips that is read.
-            cross_fitted: whether teacher scores of labelled training videos are those of heads tuned without them.
 
         Raises:
             AlignmentError: the stores' rows differ, or the targets were computed from other pixels.
@@ -92,7 +89,7 @@ class AlignedData:
             CacheError: a store is missing or damaged.
         """
         self.clips, self.targets = open_store(paths.clips), open_store(paths.targets)
-        self.view_set, self._paths, self._cross_fitted = view_set, paths, cross_fitted
+        self.view_set, self._paths = view_set, paths
         if view_set not in self.clips.arrays:
             known = sorted(self.clips.arrays)
             raise AlignmentError(
@@ -241,29 +238,11 @@ class AlignedData:
             if len(entries) < 2:
                 raise AlignmentError(f"{len(entries)} labelled training videos; teacher scores need at least 2")
             rows, own = np.concatenate([entry.rows for entry in entries]), logits[:, 0]
-            if self._cross_fitted:
-                own = self._without_memory(own, entries)
             line = np.linalg.lstsq(
                 np.stack([own[rows].astype(np.float64), np.ones(len(rows))], axis=1), self._mos[rows], rcond=None
             )[0]
             self._arrays["teacher_score"] = (own * line[0] + line[1]).astype(np.float32)
         return self._arrays["teacher_score"]
-
-    def _without_memory(self, logits: np.ndarray, entries: Sequence[VideoRows]) -> np.ndarray:
-        """Logits whose labelled training rows are cross-fitted; a video with a failed view was not tuned on."""
-        weights = str(self.targets.fingerprint["logits"].get("weights_sha256", ""))
-        whole = {
-            entry.video.video_id: entry.rows
-            for entry in entries
-            if len(entry.rows) == len(self.clips.rows_of(entry.video.video_id))
-        }
-        return replaced(
-            logits,
-            read_held_out(self._paths.held_out, teacher_sha256=weights),
-            whole,
-            views=self.targets.views,
-            digests=[str(digest) for digest in self.targets.column(CLIP_DIGEST)],
-        )
 
     def _usable_rows(self, videos: Sequence[Video]) -> dict[str, np.ndarray]:
         usable = (np.asarray(self.clips.status) == OK) & (np.asarray(self.targets.status) == OK)

@@ -6,9 +6,8 @@ Ref: "InternVQA" (arXiv 2502.19026), section 3.
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -58,11 +57,6 @@ class Labelled:
     mos: NDArray[np.float32]
     contents: tuple[str, ...] = ()
 
-    def only(self, chosen: NDArray[np.bool_]) -> "Labelled":
-        """Some of the videos."""
-        names = tuple(compress(self.contents, chosen))
-        return Labelled(rows=self.rows[chosen], mos=self.mos[chosen], contents=names)
-
     def first_views(self, count: int | None) -> "Labelled":
         """The same videos with their first views alone; None takes all."""
         return replace(self, rows=self.rows[:, :count])
@@ -108,47 +102,24 @@ class FineTuning:
             )
         )
 
-    def run(
-        self, train: Labelled, val: Labelled, folds: Sequence[NDArray[np.bool_]] = ()
-    ) -> tuple[list[dict[str, float]], NDArray[np.float32]]:
+    def run(self, train: Labelled, val: Labelled) -> list[dict[str, float]]:
         """Trains, and leaves the model with the weights of its best epoch, or a later one as good.
 
         Args:
             train: what is trained on.
             val: what chooses the epoch, with its first ``validation_views``.
-            folds: training videos that are also scored by a training without them, from the same first values.
-
-        Returns:
-            The history of the training on all of them, see `_fit`; and float32 ``videos views``, the scores of the
-            videos of the folds, NaN where a video is in none.
-        """
-        held_out = np.full(train.rows.shape, np.nan, dtype=np.float32)
-        val = val.first_views(self._settings.validation_views)
-        with tempfile.TemporaryDirectory(prefix="adapt-", dir=_scratch()) as scratch:
-            train_input = self._inputs(train, Path(scratch) / "train", "trunk over train")
-            val_input = self._inputs(val, Path(scratch) / "val", "trunk over val")
-            first = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
-            history = self._fit(train, train_input, val, val_input, "adapt: train")
-            best = {name: value.detach().clone() for name, value in self._model.state_dict().items()} if folds else {}
-            for number, fold in enumerate(folds, start=1):
-                self._model.load_state_dict(first)
-                own_input = _of_videos(train_input, ~fold, train.rows.shape[1])
-                told = f"adapt: without fold {number} of {len(folds)}"
-                self._fit(train.only(~fold), own_input, val, val_input, told)
-                held_out[fold] = self._scores(train.only(fold), _of_videos(train_input, fold, train.rows.shape[1]))
-        if folds:
-            self._model.load_state_dict(best)
-        return history, held_out
-
-    def _fit(
-        self, train: Labelled, train_input: _Inputs, val: Labelled, val_input: _Inputs, description: str
-    ) -> list[dict[str, float]]:
-        """Trains from the values that the model has, and leaves it with those of its best epoch.
 
         Returns:
             One mapping per epoch: ``epoch``, ``train_loss``, ``val_loss``, ``val_srcc``. A model that keeps its head
             has an epoch 0, before any step.
         """
+        val = val.first_views(self._settings.validation_views)
+        with tempfile.TemporaryDirectory(prefix="adapt-", dir=_scratch()) as scratch:
+            train_input = self._inputs(train, Path(scratch) / "train", "trunk over train")
+            val_input = self._inputs(val, Path(scratch) / "val", "trunk over val")
+            return self._fit(train, train_input, val, val_input)
+
+    def _fit(self, train: Labelled, train_input: _Inputs, val: Labelled, val_input: _Inputs) -> list[dict[str, float]]:
         optimiser = self._new_optimiser()
         history: list[dict[str, float]] = []
         best_state: dict[str, Tensor] = {}
@@ -162,7 +133,7 @@ class FineTuning:
             return f"loss {loss:.4f}, val SRCC {val_srcc:.3f}"
 
         order = np.random.Generator(np.random.Philox(self._settings.seed))
-        with track(description, self._settings.epochs) as advance:
+        with track("adapt: train", self._settings.epochs) as advance:
             if keeps_head(self._model):
                 advance(0, note=note(0, self._scale_head(train, train_input)))
             for epoch in range(self._settings.epochs):
@@ -264,12 +235,6 @@ class FineTuning:
         """Loss and SRCC of the mean over each video's views."""
         predicted = self._scores(val, inputs).astype(np.float64).mean(axis=1)
         return float(np.mean((predicted - val.mos) ** 2)), srcc(predicted, val.mos.astype(np.float64))
-
-
-def _of_videos(inputs: _Inputs, chosen: NDArray[np.bool_], num_views: int) -> _Inputs:
-    """Inputs of some videos, counted anew."""
-    places = (np.flatnonzero(chosen)[:, None] * num_views + np.arange(num_views)).ravel()
-    return lambda positions: inputs(places[positions])
 
 
 def _batches(items: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

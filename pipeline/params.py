@@ -162,9 +162,6 @@ class AdaptSettings(Section):
     seed: int
     threads: Count
     """CPU threads; a parameter, since sums are not associative."""
-    cross_fit_folds: Annotated[int, Field(ge=2)] | Literal[0] = 0
-    """Folds of the labelled training contents that are each scored by a head tuned without them; 0 makes no such
-    scores. See ``pipeline/cross_fitting.py``."""
 
 
 class ExtractSettings(Section):
@@ -221,9 +218,6 @@ class DistillSettings(Section):
     """Views per validation video that choose the epoch; calibration and test use all."""
     views: Count | None = None
     """Views of a training video that training may draw from, the first ones; null takes all that are cached."""
-    cross_fitted_scores: bool = False
-    """Whether ``teacher_score`` of labelled training videos comes from heads that were tuned without them; needs
-    ``adapt.cross_fit_folds``."""
     patience: Count | None
     """Epochs without a better validation result before training stops; null trains to the end."""
     seed: int

@@ -46,7 +46,7 @@ from pipeline.progress import track
 from pipeline.projection import ProjectedStudent, possible_losses, with_projectors
 from pipeline.staging import staged
 from pipeline.students import StudentModel, create_student
-from pipeline.training_state import SavedState, StepTimes, held_out_digest, initial_digest, run_digest
+from pipeline.training_state import SavedState, StepTimes, initial_digest, run_digest
 
 MAX_GRADIENT_NORM = 1.0
 SCRATCH = Path(".teachonce/distill")
@@ -86,7 +86,7 @@ def distil(
         PipelineError: the settings, the student and the data do not fit together.
         CacheError: a store is missing or damaged.
     """
-    data = AlignedData(paths, settings.view_set, cross_fitted=settings.cross_fitted_scores)
+    data = AlignedData(paths, settings.view_set)
     with reproducible(seed=settings.seed, threads=settings.threads):
         student = create_student(
             settings.student,
@@ -97,7 +97,7 @@ def distil(
             initial=None if settings.initial is None else Path(settings.initial),
         )
         losses = weighted_losses(possible_losses(student, settings.losses))
-        run = _Run(settings, paths, data, losses, student, resolve_device(device), scratch)
+        run = _Run(settings, data, losses, student, resolve_device(device), scratch)
         run.train()
         run.finish()
     return TrainingResult(student, run.curves, run.metrics(), run.step_times, run.accelerator.is_main_process)
@@ -123,7 +123,6 @@ class _Run:
     def __init__(
         self,
         settings: DistillSettings,
-        paths: DataPaths,
         data: AlignedData,
         losses: WeightedLosses,
         student: StudentModel,
@@ -160,7 +159,7 @@ class _Run:
         self._agreement: Interval | None = None
         self._clips_per_epoch = len(data.split("train"))
         self._steps_per_epoch = -(-self._clips_per_epoch // settings.batch_size)
-        self._digests = data.digests() | initial_digest(settings.initial) | held_out_digest(settings, paths)
+        self._digests = data.digests() | initial_digest(settings.initial)
         named = settings.model_dump() | {"num_processes": self.accelerator.num_processes}
         digest = run_digest(named, self._digests, settings.student, list(losses.terms))
         self._saved = SavedState(scratch, digest)

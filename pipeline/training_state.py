@@ -13,8 +13,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.aligned import DataPaths
-from pipeline.params import DistillSettings
 from pipeline.records import refusals_unwrapped, replacing
 from pipeline.registry import find
 
@@ -89,13 +87,6 @@ def initial_digest(folder: str | None) -> dict[str, str]:
     if folder is None:
         return {}
     return {"initial": hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()}
-
-
-def held_out_digest(settings: DistillSettings, paths: DataPaths) -> dict[str, str]:
-    """SHA-256 of the cross-fitted teacher scores, as ``{"held_out": …}``; empty where they are not used."""
-    if not settings.cross_fitted_scores:
-        return {}
-    return {"held_out": hashlib.sha256(paths.held_out.read_bytes()).hexdigest()}
 
 
 class SavedState:

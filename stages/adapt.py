@@ -20,7 +20,6 @@ def main() -> None:
             tables=DATA_ROOT,
             teacher=Path("models/teacher"),
             curves=results / "curves.csv",
-            held_out=DATA_ROOT / "held_out.csv",
             device=params.runtime.device,
         )
         write_json(results / "metrics.json", metrics)

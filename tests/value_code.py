@@ -54,7 +54,6 @@ EXEMPT: dict[str, str] = {
     "pipeline/adaptation.py": "makes the teacher's weights, whose digest is in the fingerprint",
     "pipeline/fine_tuning.py": "makes the teacher's weights, see adaptation",
     "pipeline/models/bases.py": "classes to inherit from, that compute nothing",
-    "pipeline/cross_fitting.py": "scores by heads that are not cached",
     "pipeline/models/stem.py": "initial weights, see adaptation",
     "pipeline/models/internvideo2/__init__.py": "names what the others hold",
     "pipeline/models/internvideo2/adaptation.py": "reads checkpoints into weights, see adaptation",

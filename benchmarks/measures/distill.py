@@ -21,8 +21,8 @@ _EPOCHS = 3
 class InRam(AlignedData):
     """The same data with all that a batch can hold as tensors in RAM, read before training begins."""
 
-    def __init__(self, paths: DataPaths, view_set: str, *, cross_fitted: bool = False) -> None:
-        super().__init__(paths, view_set, cross_fitted=cross_fitted)
+    def __init__(self, paths: DataPaths, view_set: str) -> None:
+        super().__init__(paths, view_set)
         self._tensors: Batch | None = None
 
     def batch(self, rows: np.ndarray, needs: Iterable[str] = ()) -> Batch:

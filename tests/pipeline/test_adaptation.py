@@ -11,8 +11,6 @@ from safetensors.torch import load_file
 
 from pipeline import adaptation
 from pipeline.adaptation import AdaptationError, adapt, initial_teacher
-from pipeline.cross_fitting import CrossFittingError, HeldOut, folds_of, read_held_out
-from pipeline.digests import file_digest
 from pipeline.fine_tuning import FineTuningError
 from pipeline.manifest import read_labels, write_labels
 from pipeline.metrics import srcc
@@ -237,43 +235,3 @@ def test_too_few_labels_are_explained(project: Path) -> None:
     write_clips(project / "clips.zarr", names(2))
     with pytest.raises(AdaptationError, match="0 labelled videos in the val split"):
         run(project)
-
-
-def test_cross_fitting_changes_nothing_of_the_teacher_and_scores_each_content_without_it(project: Path) -> None:
-    def tuned(name: str, **changes: Any) -> dict[tuple[str, int], HeldOut]:
-        table = project / f"{name}.csv"
-        told = {"clips": project / "clips.zarr", "tables": project, "curves": project / "curves.csv", "device": "cpu"}
-        adapt(settings(**changes), teacher=project / name, held_out=table, **told)
-        return read_held_out(table, teacher_sha256=file_digest(project / name / "model.safetensors"))
-
-    run(project, "plain")
-    found = tuned("folded", cross_fit_folds=3)
-    assert (project / "plain/model.safetensors").read_bytes() == (project / "folded/model.safetensors").read_bytes()
-    train = [label for label in read_labels(project / "labels.csv") if label.split == "train"]
-    store = adaptation.open_store(project / "clips.zarr")
-    assert set(found) == {(label.video_id, view) for label in train for view in range(2)}
-    for (video_id, view), row in found.items():
-        assert row.clip_digest == store.row_digests("main")[store.rows_of(video_id)[view]]
-
-    # What is said of a video does not depend on its own score, and what is said of others does.
-    folds = folds_of([label.content for label in train], count=3, seed=SETTINGS.seed)
-    [number] = [number for number, fold in enumerate(folds) if fold[0]]
-    turned = [
-        replace(label, mos=100.0 - (label.mos or 0.0)) if label.video_id == train[0].video_id else label
-        for label in read_labels(project / "labels.csv")
-    ]
-    write_labels(project / "labels.csv", turned)
-    again = tuned("turned", cross_fit_folds=3)
-    same = {video_id for (video_id, view), row in again.items() if row.logit == found[video_id, view].logit}
-    assert same == {label.video_id for label, inside in zip(train, folds[number], strict=True) if inside}
-
-
-def test_a_table_without_folds_has_no_scores_and_folds_need_epochs_and_contents(project: Path) -> None:
-    told = {"clips": project / "clips.zarr", "tables": project, "curves": project / "curves.csv", "device": "cpu"}
-    adapt(settings(epochs=1), teacher=project / "teacher", held_out=project / "held_out.csv", **told)
-    assert (project / "held_out.csv").read_text() == "video_id,view,clip_digest,teacher_sha256,logit\n"
-    with pytest.raises(CrossFittingError, match=r"got 500, but .* have 12 contents; take fewer folds"):
-        run(project, cross_fit_folds=500)
-    run(project, "whole", epochs=1)
-    with pytest.raises(AdaptationError, match=r"cross_fit_folds is 2 and adapt.epochs 0"):
-        run(project, epochs=0, checkpoint=str(project / "whole"), cross_fit_folds=2)
