@@ -23,10 +23,15 @@ from pipeline.errors import PipelineError
 from pipeline.pretraining.evaluation import Ladders, across, baselines, held_out, natural, predict, within
 from pipeline.pretraining.examples import EVALUATION, TRAINING, WIDE_EVALUATION, Variety
 from pipeline.pretraining.export import export
+from pipeline.pretraining.material import natural_material
+from pipeline.pretraining.natural import NaturalVariety
+from pipeline.pretraining.natural_evaluation import natural_ladders, report
 from pipeline.pretraining.replay import START, Replay, next_content, start_generators, wait_until_filled
 from pipeline.pretraining.training import Plan, Run, saved_plan
 
 FOLDER = Path(".teachonce/pretrain")
+_HEADS_FIRST = 150
+_PHOTOGRAPH_CONTENTS = 12
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,31 +41,48 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.miniature:
             _miniature(options.threads)
+        elif options.evaluate and (options.photos or options.clips):
+            _evaluate_natural(options)
         elif options.evaluate:
             _evaluate(options)
         elif options.export:
             run = _restored(options)
-            measured = [options.folder / name for name in ("held-out.txt", "held-out-wide.txt", "natural.txt")]
+            measured = [
+                options.folder / name for name in ("held-out.txt", "held-out-wide.txt", "natural-held-back.txt")
+            ]
             texts = [path.read_text(encoding="utf-8") for path in measured if path.exists()]
             export(run, options.export, next_content(options.folder / "replay"), texts)
             print(f"exported step {run.step} to {options.export}")
         else:
             plan = Plan(
-                steps=options.steps, learning_rate=options.learning_rate, seed=options.seed, warmup=options.warmup
+                steps=options.steps,
+                learning_rate=options.learning_rate,
+                seed=options.seed,
+                warmup=options.warmup,
+                heads_first=_HEADS_FIRST if options.initial else 0,
             )
             train(
                 plan,
                 options.folder,
-                TRAINING,
+                _variety(options),
                 options.capacity,
                 options.workers,
                 options.save_every,
                 options.watch,
+                options.initial,
             )
     except PipelineError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _variety(options: argparse.Namespace) -> Variety:
+    """What contents are drawn from: generated families alone, or natural material beside them."""
+    found = natural_material(options.photos, options.clips, options.folder / "footage")
+    if found is None:
+        return TRAINING
+    return NaturalVariety(**{**vars(TRAINING), "name": "natural", "material": found[0], "natural": options.natural})
 
 
 def train(
@@ -71,6 +93,7 @@ def train(
     workers: int,
     save_every: float,
     watch: int,
+    initial: Path | None = None,
 ) -> Run:
     """Trains to the end of the plan, from the last checkpoint in ``folder`` if there is one.
 
@@ -82,6 +105,7 @@ def train(
         workers: generator processes.
         save_every: seconds between checkpoints.
         watch: contents of the held-out set on which progress is watched; 0 for none.
+        initial: folder of an exported teacher whose weights a new run begins with; None begins from nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(plan)
@@ -90,6 +114,8 @@ def train(
         run.restore(checkpoint)
         does = "it goes on" if run.step < plan.steps else "nothing is left to do"
         print(f"{folder} has a run at step {run.step} of {plan.steps}: {does}; another run takes another --folder")
+    elif initial is not None:
+        run.begin_with(initial)
     replay = Replay(folder / "replay", capacity)
     generators = start_generators(folder / "replay", capacity, variety, workers, next_content(folder / "replay"))
     stop = _Stop()
@@ -138,6 +164,21 @@ class _Stop:
 def _summary(run: Run, ladders: Ladders) -> str:
     values = predict(run.averaged(), ladders.clips[:, :2])
     return f"srcc {across(values, ladders):.4f} within {within(values, ladders):.4f}"
+
+
+def _evaluate_natural(options: argparse.Namespace) -> None:
+    """On the held-back part of ``--photos`` and ``--clips``."""
+    folder: Path = options.folder
+    found = natural_material(options.photos, options.clips, folder / "footage")
+    if found is None:
+        raise PipelineError("got neither --photos nor --clips; name a folder whose held-back part is to be measured")
+    path = folder / "natural-held-back.npz"
+    if not path.exists():
+        natural_ladders(found[1], _PHOTOGRAPH_CONTENTS, options.workers).save(path)
+    ladders, run = Ladders.load(path), _restored(options)
+    lines = report(f"natural, held back; step {run.step}", predict(run.averaged(), ladders.clips), ladders)
+    print("\n".join(lines))
+    (folder / "natural-held-back.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -197,6 +238,10 @@ def _log(path: Path, text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pretrain", description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=Path, help="folder of photographs to make contents of")
+    parser.add_argument("--clips", type=Path, help="folder of natural clips to make contents of")
+    parser.add_argument("--natural", type=float, default=0.7, help="share of the contents made of --photos and --clips")
+    parser.add_argument("--initial", type=Path, help="exported teacher whose weights a new run begins with")
     parser.add_argument("--steps", type=int, default=10000, help="optimiser steps in all")
     parser.add_argument("--learning-rate", type=float, default=Plan(steps=1).learning_rate)
     parser.add_argument("--warmup", type=int, default=Plan(steps=1).warmup, help="steps")

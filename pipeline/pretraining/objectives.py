@@ -164,7 +164,7 @@ def losses(
     Args:
         predictions: of ``Pretrainer``; the batch holds equally many encodes of each content.
         dense: float ``b n 4``, of the same tokens' cells.
-        targets: float ``b 5``, ``CLIP_TARGETS``.
+        targets: float ``b 5``, ``CLIP_TARGETS``; what is not a number is left out.
         codecs: int64 ``b``, index into ``CODECS``.
         pixels: of ``perceived``.
         num_groups: contents in the batch.
@@ -173,7 +173,7 @@ def losses(
         Scalars by the names of ``WEIGHTS``.
     """
     found = Predictions(*(prediction.float() for prediction in predictions))
-    targets = targets.clamp(-_TARGET_LIMIT, _TARGET_LIMIT)
+    targets = torch.where(targets.isnan(), found.clip.detach(), targets.clamp(-_TARGET_LIMIT, _TARGET_LIMIT))
     scale = torch.tensor(_DENSE_SCALE, device=dense.device)
     wanted = (dense.float() / scale).clamp(-_DENSE_LIMIT, _DENSE_LIMIT)
     quality = targets[:, 0]

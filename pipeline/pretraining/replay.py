@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.pretraining import examples
-from pipeline.pretraining.examples import Group, Variety, make_groups
+from pipeline.pretraining.examples import Group, Variety
+from pipeline.pretraining.natural import make_groups
 from pipeline.synthesis.fullreference import PATCH_MEASURES
 
 _ARRAYS = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -24,7 +25,7 @@ from pipeline.pretraining.replay import Replay
 from pipeline.synthesis.seeding import generator
 from pipeline.teachers import internvideo2_tiny
 
-CHECKPOINT_VERSION = 5
+CHECKPOINT_VERSION = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,8 @@ class Plan:
         weight_decay: of matrices.
         average: decay of the moving average of the weights.
         seed: of initial values and batches.
+        heads_first: steps in which the network itself stays as it is and the heads that are new to it learn; for a run
+            that begins with trained weights.
         compiled: fuse the model with ``torch.compile``: half the time per step, a minute to start.
     """
 
@@ -53,6 +56,7 @@ class Plan:
     weight_decay: float = 0.05
     average: float = 0.99
     seed: int = 1
+    heads_first: int = 0
     compiled: bool = True
 
 
@@ -102,10 +106,33 @@ class Run:
         self.optimisers = optimisers_of(self.pretrainer, plan)
         self._forward: Callable[..., Any] = torch.compile(self.pretrainer) if plan.compiled else self.pretrainer
 
-    def rate(self) -> float:
-        """The learning rate of the current step: up over the warm-up, then down to 0 at the end."""
+    def begin_with(self, folder: Path) -> None:
+        """Takes over the weights of an exported teacher; the heads that are not exported keep their initial values.
+
+        Args:
+            folder: with ``model.safetensors``.
+
+        Raises:
+            PipelineError: there are none, or they are of another architecture.
+        """
+        path = folder / "model.safetensors"
+        if not path.exists():
+            raise PipelineError(f"{path} does not exist; name the folder of an exported teacher")
+        values = {name: value.float() for name, value in load_file(path).items()}
+        mine = self.pretrainer.model.state_dict()
+        if {name: value.shape for name, value in values.items()} != {name: value.shape for name, value in mine.items()}:
+            raise PipelineError(f"{path} is of another architecture than this teacher; train from nothing instead")
+        self.pretrainer.model.load_state_dict(values)
+        self.average = {name: value.detach().clone() for name, value in self.pretrainer.state_dict().items()}
+
+    def rate(self, of_heads: bool = False) -> float:
+        """The learning rate of the current step: up over the warm-up, then down to 0 at the end.
+
+        Args:
+            of_heads: of those parts that learn in the ``heads_first`` steps too.
+        """
         plan = self.plan
-        up = (self.step + 1) / plan.warmup
+        up = (self.step + 1 - (0 if of_heads else plan.heads_first)) / plan.warmup
         down = (plan.steps - self.step) / max(1, plan.steps - plan.warmup)
         return plan.learning_rate * max(0.0, min(1.0, up, down))
 
@@ -124,7 +151,7 @@ class Run:
         seen = torch.from_numpy(np.sort(order[: round(self.plan.tokens * len(order))]))
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = self.rate()
+                group["lr"] = self.rate(of_heads=group.get("heads", False))
         pixels = perceived(clips, seen)
         self.pretrainer.train()
         with quick_arithmetic():
@@ -210,16 +237,18 @@ def optimisers_of(pretrainer: Pretrainer, plan: Plan) -> list[torch.optim.Optimi
     blocks = {f"model.blocks.{name}" for name, _ in pretrainer.model.blocks.named_parameters()}
     named = dict(pretrainer.named_parameters())
     matrices = [value for name, value in named.items() if name in blocks and value.ndim == 2]
-    others = [value for name, value in named.items() if name not in blocks and value.ndim > 1]
-    plain = [value for value in named.values() if value.ndim <= 1]
+    others = {name: value for name, value in named.items() if name not in blocks or value.ndim <= 1}
     decay = plan.weight_decay
+    groups = []
+    for heads in (False, True):
+        mine = [value for name, value in others.items() if name.startswith("model.") != heads]
+        groups += [
+            {"params": [value for value in mine if value.ndim > 1], "weight_decay": decay, "heads": heads},
+            {"params": [value for value in mine if value.ndim <= 1], "weight_decay": 0.0, "heads": heads},
+        ]
     return [
         torch.optim.Muon(matrices, lr=plan.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(
-            [{"params": others, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=plan.learning_rate,
-            betas=(0.9, 0.98),
-        ),
+        torch.optim.AdamW(groups, lr=plan.learning_rate, betas=(0.9, 0.98)),
     ]
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -67,13 +68,16 @@ class Recipe:
         return " ".join(f"{name}={value}" for name, value in asdict(self).items())
 
 
-def encode(video: Video420, recipe: Recipe, container: str | None = None) -> bytes:
+def encode(
+    video: Video420, recipe: Recipe, container: str | None = None, changes: Mapping[str, str | None] | None = None
+) -> bytes:
     """Encodes.
 
     Args:
         video: the source; scaled first where ``recipe.scale`` says so.
         recipe: codec and settings.
         container: FFmpeg's name of the format; None takes the codec's usual one.
+        changes: encoder options beside those of the recipe; None as a value takes one of the recipe's away.
 
     Returns:
         The file's bytes.
@@ -87,11 +91,10 @@ def encode(video: Video420, recipe: Recipe, container: str | None = None) -> byt
     video = scale(video, recipe.scale)
     buffer = io.BytesIO()
     name = container or CONTAINERS[recipe.codec]
+    options = {key: value for key, value in {**_options(recipe), **(changes or {})}.items() if value is not None}
     try:
         with av.open(buffer, "w", format="matroska" if name == "mkv" else name, options=_muxer_options(name)) as output:
-            stream = cast(
-                av.VideoStream, output.add_stream(ENCODERS[recipe.codec], rate=recipe.fps, options=_options(recipe))
-            )
+            stream = cast(av.VideoStream, output.add_stream(ENCODERS[recipe.codec], rate=recipe.fps, options=options))
             stream.width, stream.height = video.shape.width, video.shape.height
             stream.pix_fmt = "yuv420p"
             stream.codec_context.thread_count = 1
