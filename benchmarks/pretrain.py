@@ -32,6 +32,7 @@ from pipeline.pretraining.training import Plan, Run, saved_plan
 FOLDER = Path(".teachonce/pretrain")
 _HEADS_FIRST = 150
 _PHOTOGRAPH_CONTENTS = 12
+_NATURAL = "natural-held-back.npz"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -119,7 +120,7 @@ def train(
     replay = Replay(folder / "replay", capacity)
     generators = start_generators(folder / "replay", capacity, variety, workers, next_content(folder / "replay"))
     stop = _Stop()
-    ladders = _held_out(folder, watch, workers) if watch else None
+    watched = _watched(folder, watch, workers)
     log = folder / "log.txt"
     saved, saves, sums, count = time.monotonic(), 0, dict[str, float](), 0
     try:
@@ -136,15 +137,14 @@ def train(
             if time.monotonic() - saved > save_every:
                 run.save(checkpoint)
                 saves += 1
-                if ladders is not None and saves % 3 == 0:
-                    _log(log, f"step {run.step} held out: {_summary(run, ladders)}")
+                if saves % 3 == 0:
+                    _log_watched(log, run, watched)
                 saved = time.monotonic()
     finally:
         for generator in generators:
             generator.terminate()
     run.save(checkpoint)
-    if ladders is not None:
-        _log(log, f"step {run.step} held out: {_summary(run, ladders)}")
+    _log_watched(log, run, watched)
     return run
 
 
@@ -161,6 +161,21 @@ class _Stop:
         self.asked = True
 
 
+def _watched(folder: Path, contents: int, workers: int) -> dict[str, Ladders]:
+    """What progress is watched on, two views of each encode: generated contents, and natural ones if they were made."""
+    if not contents:
+        return {}
+    found = {"held out": _held_out(folder, contents, workers)}
+    if (folder / _NATURAL).exists():
+        found["natural"] = Ladders.load(folder / _NATURAL)
+    return {name: replace(ladders, clips=ladders.clips[:, :2].copy()) for name, ladders in found.items()}
+
+
+def _log_watched(log: Path, run: Run, watched: dict[str, Ladders]) -> None:
+    for name, ladders in watched.items():
+        _log(log, f"step {run.step} {name}: {_summary(run, ladders)}")
+
+
 def _summary(run: Run, ladders: Ladders) -> str:
     values = predict(run.averaged(), ladders.clips[:, :2])
     return f"srcc {across(values, ladders):.4f} within {within(values, ladders):.4f}"
@@ -172,7 +187,7 @@ def _evaluate_natural(options: argparse.Namespace) -> None:
     found = natural_material(options.photos, options.clips, folder / "footage")
     if found is None:
         raise PipelineError("got neither --photos nor --clips; name a folder whose held-back part is to be measured")
-    path = folder / "natural-held-back.npz"
+    path = folder / _NATURAL
     if not path.exists():
         natural_ladders(found[1], _PHOTOGRAPH_CONTENTS, options.workers).save(path)
     ladders, run = Ladders.load(path), _restored(options)
