@@ -27,20 +27,20 @@ def test_a_rule_by_name_holds_back_about_as_many_as_it_says():
 
 
 def test_photographs_are_held_back_by_name_and_by_source(tmp_path):
-    folder = _photographs(tmp_path / "photos", 60)
+    folder = _photographs(tmp_path / "photos", 120)
     training, evaluation = photographs(folder)
     assert set(training.photographs) | set(evaluation.photographs) == set(folder.iterdir())
-    assert 0 < len(evaluation.photographs) < 15
+    assert 0 < len(evaluation.photographs) < 20
     assert training.sizes == ((260, 240),) * len(training.photographs)
     sources = [next(name for name in map(str, range(99)) if held_back(name, ("evaluation", 6)) is kept)
                for kept in (True, False)]  # fmt: skip
     with (tmp_path / "photos.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, ["file", "source"])
         table.writeheader()
-        table.writerows({"file": f"{n:03d}.png", "source": sources[n % 2]} for n in range(60))
+        table.writerows({"file": f"{n:03d}.png", "source": sources[n % 2]} for n in range(120))
     training, evaluation = photographs(folder)
     assert {int(path.stem) % 2 for path in training.photographs} == {1}
-    assert {path.name for path in evaluation.photographs} >= {f"{n:03d}.png" for n in range(0, 60, 2)}
+    assert {path.name for path in evaluation.photographs} >= {f"{n:03d}.png" for n in range(0, 120, 2)}
 
 
 def test_folders_that_do_not_fit_are_refused_with_what_to_do(tmp_path):
