@@ -2,9 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from pipeline.errors import PipelineError, told_without_traceback
+from pipeline.core.errors import PipelineError, told_without_traceback
+from pipeline.core.files import write_json
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """Threads that wait must not burn a core that others need; set before anything loads a numerical library."""
@@ -21,3 +25,23 @@ def run_stage(main: Callable[[], None], *mendable: type[Exception]) -> None:
         sys.modules["transformers.utils.logging"].disable_progress_bar()
     with told_without_traceback(lambda: (PipelineError, *mendable)):
         main()
+
+
+RESULTS = Path("results")
+
+
+@contextmanager
+def timed(stage: str) -> Iterator[Path]:
+    """Times a stage.
+
+    Args:
+        stage: its name.
+
+    Yields:
+        ``results/<stage>/``, made when missing; on success ``timing.json`` (``seconds``) is written there.
+    """
+    folder = RESULTS / stage
+    folder.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    yield folder
+    write_json(folder / "timing.json", {"seconds": round(time.monotonic() - start, 2)})

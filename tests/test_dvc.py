@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.params import Params, load_params
-from pipeline.registry import names
+from pipeline.core.registry import names
+from stages.params import Params, load_params
 from tests.imports import ROOT, closure
 
 STAGES = ("prepare", "render", "adapt", "extract", "distill", "evaluate", "report")
@@ -49,7 +49,7 @@ def rooms_used(stage: str) -> list[str]:
 
 def chosen(room: str, stage: str, params: Params) -> list[str]:
     return {
-        "datasets": names("datasets"),
+        "datasets": names("preparation.datasets"),
         "teachers": [params.adapt.teacher],
         "students": names("students"),
         "losses": list(params.distill.losses),
@@ -84,7 +84,7 @@ def test_a_student_of_the_comparison_depends_on_exactly_the_files_it_imports(
 ) -> None:
     listed = {dep.replace("${key}", student) for dep in compared["student"]["do"]["deps"]}
     wanted = closure(Path("benchmarks/comparison.py")) | closure(Path(f"pipeline/students/{student}.py"))
-    wanted = wanted.union(*(closure(Path(f"pipeline/losses/{name}.py")) for name in names("losses")))
+    wanted = wanted.union(*(closure(Path(f"pipeline/losses/{name}.py")) for name in names("students.losses")))
     check_code("student", "benchmarks/dvc.yaml", listed, wanted)
     read = {dep for stage in ("distill", "evaluate") for dep in stages[stage]["deps"] if dep.startswith("data/")}
     assert {dep for dep in listed if dep.startswith("data/")} == read
@@ -93,13 +93,15 @@ def test_a_student_of_the_comparison_depends_on_exactly_the_files_it_imports(
 def test_the_comparisons_probes_depend_on_exactly_the_files_they_import(compared: dict[str, Any]) -> None:
     listed = set(compared["probes"]["deps"])
     wanted = closure(Path("benchmarks/comparison.py"))
-    wanted = wanted.union(*(closure(Path(f"pipeline/losses/{name}.py")) for name in names("losses")))
+    wanted = wanted.union(*(closure(Path(f"pipeline/losses/{name}.py")) for name in names("students.losses")))
     check_code("probes", "benchmarks/dvc.yaml", listed, wanted)
 
 
 def test_the_comparisons_table_depends_on_what_makes_it(compared: dict[str, Any]) -> None:
     deps = compared["table"]["deps"]
-    assert {"benchmarks/comparison.py", "benchmarks/ledger.py", "pipeline/metrics.py"} <= set(deps)
+    assert {"benchmarks/comparison.py", "benchmarks/ledger.py", "pipeline/evaluation/metrics/shared/table.py"} <= set(
+        deps
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)

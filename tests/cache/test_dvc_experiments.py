@@ -13,7 +13,7 @@ PROGRAM = """
 import time
 from pathlib import Path
 from tests.cache.toy import *
-from cache import *
+from cache.store import *
 
 def slow(name, of, rows):
     time.sleep(0.3)

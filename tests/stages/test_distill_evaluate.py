@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from pipeline.cli import _application
+from pipeline.commands.cli import _application
 from stages import distill, run_stage
 from tests.tiny_run import PARAMS, tiny_settings, write_tiny_run
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics import logistic4
-from pipeline.reporting import breakdown
+from pipeline.evaluation.metrics.shared.logistic import logistic4
+from pipeline.reporting.panels import breakdown
 from pipeline.reporting.predictions import Prediction
 
 

@@ -1,5 +1,5 @@
-from pipeline.reporting import curves
 from pipeline.reporting.files import Table
+from pipeline.reporting.panels import training as curves
 
 
 def table(text):

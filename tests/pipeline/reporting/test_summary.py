@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.metrics import Interval
-from pipeline.reporting import summary
+from pipeline.core.agreement import Interval
+from pipeline.reporting.panels import summary
 from pipeline.reporting.predictions import Prediction
 from pipeline.reporting.run import Run
 
