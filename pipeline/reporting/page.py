@@ -7,11 +7,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.core.files import replacing
-from pipeline.reporting.panels import breakdown, identity, summary
-from pipeline.reporting.panels.calibration import _calibration
+from pipeline.reporting.panels import breakdown, calibration, identity, rate_quality, scatter, summary
 from pipeline.reporting.panels.comparison import _comparison_parts
 from pipeline.reporting.panels.cost import _cost_parts
-from pipeline.reporting.panels.shared import axes as figures
+from pipeline.reporting.panels.shared import wording
+from pipeline.reporting.panels.shared.axes import codec_markers, score_limits
 from pipeline.reporting.panels.shared.svg import Marker
 from pipeline.reporting.panels.training import _training_parts
 from pipeline.reporting.panels.worst import _worst_parts
@@ -51,8 +51,8 @@ def render_page(run: Run, settings: ReportSettings, revision: str | None) -> str
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"decimal": summary.decimal, "duration": summary.duration}
-    markers = figures.codec_markers(run.predictions)
+    environment.filters |= {"decimal": wording.decimal, "duration": wording.duration}
+    markers = codec_markers(run.predictions)
     parts: dict[str, Any] = {
         "title": settings.title,
         "style": Markup((_HERE / "page.css").read_text(encoding="utf-8")),
@@ -79,8 +79,8 @@ def _dataset_part(run: Run, index: int, dataset: str, markers: dict[str, Marker]
     predictions = [row for row in run.predictions if row.dataset == dataset]
     score_name = run.score_name_of(dataset)
     levels = breakdown.by_level(predictions)
-    contents, num_contents = figures.rate_quality_contents(predictions)
-    limits = figures.score_limits(predictions)
+    contents, num_contents = rate_quality.rate_quality_contents(predictions)
+    limits = score_limits(predictions)
     by_content: dict[str, list[Prediction]] = {}
     for row in predictions:
         by_content.setdefault(row.content, []).append(row)
@@ -90,22 +90,22 @@ def _dataset_part(run: Run, index: int, dataset: str, markers: dict[str, Marker]
         "dataset": dataset,
         "score_name": score_name,
         "codec_legend": {codec: look.swatch for codec, look in markers.items() if codec in found},
-        "student_scatter": figures.scatter(f"student-{index}", "student", predictions, markers, score_name),
+        "student_scatter": scatter.scatter(f"student-{index}", "student", predictions, markers, score_name),
         "teacher_scatter": (
-            figures.scatter(f"teacher-{index}", "teacher", predictions, markers, score_name) if has_teacher else None
+            scatter.scatter(f"teacher-{index}", "teacher", predictions, markers, score_name) if has_teacher else None
         ),
         "codec_groups": breakdown.by_codec(predictions),
         "level_groups": levels,
-        "level_figure": figures.level_errors(f"levels-{index}", levels, markers),
+        "level_figure": breakdown.level_errors(f"levels-{index}", levels, markers),
         "rate_figures": {
-            content: figures.rate_quality(f"rate-{index}-{place}", by_content[content], markers, limits)
+            content: rate_quality.rate_quality(f"rate-{index}-{place}", by_content[content], markers, limits)
             for place, content in enumerate(contents)
         },
         "num_contents": num_contents,
-        "over_rate": figures.has_rates(predictions),
+        "over_rate": rate_quality.has_rates(predictions),
         "intervals": summary.intervals(predictions, run.scale_length(dataset)),
-        "calibration_figure": figures.calibration(
-            f"calibrated-{index}", breakdown.reliability(predictions), score_name
+        "calibration_figure": calibration.calibration(
+            f"calibrated-{index}", calibration.reliability(predictions), score_name
         ),
-        "calibration": _calibration(run, dataset),
+        "calibration": calibration._calibration(run, dataset),
     }

@@ -100,7 +100,7 @@ class Child:
 
 
 _START = (
-    "import sys; from pipeline.workers.local import work; work(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))"
+    "import sys; from pipeline.workers.child import work; work(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))"
 )
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.reporting.panels import summary
-from pipeline.reporting.panels.shared import axes as figures
+from pipeline.reporting.panels.shared import wording
 from pipeline.reporting.panels.shared.svg import GRID, MUTED, STUDENT, TEACHER, draw, shortened
 from pipeline.reporting.panels.shared.tables import _shown
 from pipeline.reporting.run import Run, Scores
@@ -49,21 +48,21 @@ _METRICS = (
 
 
 def _comparison_parts(run: Run) -> dict[str, Any]:
-    metrics = summary.ordered(run.metrics)
-    titles = {name: summary.title_of(name) for name in metrics}
+    metrics = wording.ordered(run.metrics)
+    titles = {name: wording.title_of(name) for name in metrics}
     rows = [
         [
             titles[name],
-            summary.decimal(scores.get("srcc")),
-            summary.interval(scores),
-            *([summary.difference(run.differences.get(name))] if run.differences else []),
-            *(summary.decimal(scores.get(key), digits) for key, _, digits in _METRICS),
+            wording.decimal(scores.get("srcc")),
+            wording.interval(scores),
+            *([wording.difference(run.differences.get(name))] if run.differences else []),
+            *(wording.decimal(scores.get(key), digits) for key, _, digits in _METRICS),
         ]
         for name, scores in metrics.items()
     ]
     lead = ["student’s lead"] if run.differences else []
     return {
-        "comparison_figure": figures.comparison(metrics, titles),
+        "comparison_figure": comparison(metrics, titles),
         "metric_header": ["predictor", "SRCC", "95 % interval", *lead, *(name for _, name, _ in _METRICS)],
         "metric_rows": rows,
         "has_lead": bool(run.differences),

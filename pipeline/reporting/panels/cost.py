@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from pipeline.reporting.panels import summary
+from pipeline.reporting.panels.shared.wording import amount
 from pipeline.reporting.run import Run
 
 
 def _cost_parts(run: Run) -> dict[str, Any]:
     rows = [
-        (stage, name.replace("_", " "), summary.amount(value))
+        (stage, name.replace("_", " "), amount(value))
         for stage, values in run.stage_metrics.items()
         for name, value in values.items()
         if isinstance(value, int | float) and not isinstance(value, bool)

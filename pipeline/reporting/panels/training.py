@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.reporting.files import Table
-from pipeline.reporting.panels import training as curves
+from pipeline.reporting.panels.experiments import few_label_curves
 from pipeline.reporting.panels.shared.axes import Figure, _swatches
 from pipeline.reporting.panels.shared.svg import MUTED, draw, marker
 from pipeline.reporting.panels.shared.tables import _shown
@@ -74,10 +74,10 @@ def _training_parts(run: Run) -> dict[str, Any]:
     drawn = []
     for stage, table in run.curves.items():
         best = run.stage_metrics.get(stage, {}).get("best_epoch")
-        drawn += curves.training_curves(stage, table, best if isinstance(best, int | float) else None)
+        drawn += training_curves(stage, table, best if isinstance(best, int | float) else None)
     few_labels = run.few_labels
     return {
         "training_figures": drawn,
-        "few_labels_figures": curves.few_label_curves(few_labels) if few_labels and few_labels.rows else [],
+        "few_labels_figures": few_label_curves(few_labels) if few_labels and few_labels.rows else [],
         "few_labels_table": _shown(few_labels),
     }

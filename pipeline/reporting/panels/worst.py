@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.reporting.panels import breakdown
 from pipeline.reporting.panels.shared import frames
 from pipeline.reporting.panels.shared.originals import middle_frames
 from pipeline.reporting.predictions import Prediction
@@ -25,10 +24,10 @@ def worst(
 
 def _worst_parts(run: Run, count: int) -> dict[str, Any]:
     view_set = frames.view_set_to_show(run.clips) if run.clips is not None else None
-    worst = breakdown.worst(run.predictions, count, run.scale_length)
-    originals = middle_frames([row.video for row in worst if row.video is not None], run.data_root)
+    chosen = worst(run.predictions, count, run.scale_length)
+    originals = middle_frames([row.video for row in chosen if row.video is not None], run.data_root)
     rows = []
-    for row in worst:
+    for row in chosen:
         strip = frames.strip_of(run.clips, view_set, row.video_id) if run.clips is not None and view_set else None
         original = originals.get(row.video_id, "data/videos.csv is not there")
         whole = None if isinstance(original, str) else frames.as_strip([original])

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.reporting.files import Table
-from pipeline.reporting.panels import summary
+from pipeline.reporting.panels.shared.wording import amount
 
 _MAX_TABLE_ROWS = 200
 
@@ -24,4 +24,4 @@ def _cell(text: str) -> str:
     except ValueError:
         return text
     short = len(text) <= 7 and abs(value) < 1e4
-    return (text if short else summary.amount(value)).replace("-", "−")
+    return (text if short else amount(value)).replace("-", "−")
