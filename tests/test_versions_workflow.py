@@ -17,12 +17,13 @@ from safetensors.torch import save_file
 
 from pipeline.models.internvideo2 import InternVideo2
 from pipeline.teachers.adaptation.initial import teacher_config
+from tests.imports import ROOT
 from tests.test_workflow import Project, git
 from tests.videos import write_video
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 OPTIONS = "{low: 1.0, high: 5.0, columns: {content: content}}"
-DOCUMENT = Path(__file__).parents[1] / "pipeline/README.md"
+DOCUMENT = ROOT / "pipeline/README.md"
 RAN: list[str] = []
 """Every command of these tests."""
 NAMES = [f"{content}_{crf}" for content in "abcde" for crf in (20, 45)]

@@ -71,7 +71,6 @@ EXEMPT: dict[str, str] = {
     "pipeline/core/manifest.py": "tables; a video's bytes are its identity",
     "stages/params.py": "settings; what shapes a value is in the fingerprint",
     "pipeline/workers/local.py": "who computes; any number gives the same bytes",
-    "pipeline/core/files.py": "SHA-256 of files",
     "pipeline/core/errors.py": "messages",
     "pipeline/core/progress.py": "progress bar",
     "pipeline/core/files.py": "figures of the stage",

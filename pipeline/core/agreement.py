@@ -1,4 +1,4 @@
-"""Rank correlation of predictions and opinion scores, and its intervals: what training, adaptation and evaluation share."""
+"""Rank correlation of predictions and opinion scores, and its intervals, which training and evaluation share."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """From a data set's files to the manifest: collect, identify, check, split.
 
-Every file is looked at (``pipeline/preparation/checks.py``) before any hour is spent on it, and every problem is told at once.
+Every file is looked at (``checks.py``) before any hour is spent on it, and every problem is named at once.
 Splits are by content: a content never stands in two of them. The publisher's split is kept where there is one; else
 contents are drawn with the seed.
 """

@@ -11,7 +11,8 @@ class ViewSet(Section):
     """One way to look at a video: which frames, and which part of them."""
 
     policy: str
-    """A file of ``pipeline/rendering/policies/``, or ``teacher``, which takes everything that is left out here from the preprocessing of ``adapt.teacher``."""
+    """A file of ``pipeline/rendering/policies/``, or ``teacher``, which takes everything that is left out here from the
+    preprocessing of ``adapt.teacher``."""
     sampling: Literal["uniform", "middle", "window"] | None = None
     num_frames: Count | None = None
     size: Count | None = None

@@ -4,8 +4,8 @@ Every policy comes to the same three things, and they are stored with the row: t
 frame is resized to (its own size where pixels are kept as they are), and the square patches cut out of that plane and
 laid side by side. From them alone a view is replayed to the same pixels (``pipeline/rendering/clips.py``).
 
-The policies are the files of ``policies/``. A frame too small for ``crop`` or ``fragments`` is first enlarged until its short side fits. View 0 is centred and draws
-nothing; the others draw from the video's digest (``pipeline/rendering/draws.py``).
+The policies are the files of ``policies/``. A frame too small for ``crop`` or ``fragments`` is first enlarged until its
+short side fits. View 0 is centred and draws nothing; the others draw from the video's digest (``draws.py``).
 
 Ref: FAST-VQA (Wu et al., ECCV 2022, section 3.1) for fragments; InternVQA and InternVideo2 for frames and the centre
 crop. Left out: flips, colour and erasing augmentation, which change quality itself.

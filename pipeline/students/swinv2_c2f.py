@@ -13,7 +13,7 @@ repeat`` for a teacher of more), ``distill.view_set`` that one. Copy the trained
 Ref: "Video Quality Assessment Based on Swin Transformer V2 and Coarse to Fine Strategy" (arXiv 2401.08522). Its text
     gives the parts above, not their sizes or formulas. Ours: a token per stage by mean and deviation, widths and
     depths of both transformers, sinusoidal positions, the mean over frames, every second frame, a line for each of
-    several image sets (`pipeline/students/distillation/projection.py`), both losses' formulas, ``small``, and its spectral stem, without
+    several image sets (`projection.py`), both losses' formulas, ``small``, and its spectral stem, without
     which a training of minutes from nothing learns little. Left out: weights from ImageNet; ``pretrained`` takes them
     where there are some.
 """

@@ -16,8 +16,8 @@ from cache.build import Pool, last_committed
 from cache.store import open_store
 from cache.tools.cli import app
 from tests.cache.toy import CLIP, Teacher, build, tree, units
+from tests.imports import ROOT
 
-ROOT = Path(__file__).parents[2]
 OUTSIDE = '[{"md5": "../../x", "relpath": "zarr.json"}]'
 
 

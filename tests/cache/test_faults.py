@@ -13,8 +13,8 @@ import pytest
 from cache.build import Pool
 from cache.store import DiskError, PoolError, open_store
 from tests.cache.toy import CLIP, EMBEDDING, SPECS, Teacher, build, tree, unit, units
+from tests.imports import ROOT
 
-ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 
 

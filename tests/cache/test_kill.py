@@ -18,8 +18,6 @@ from cache.build.publish import workplace
 from cache.store import LockTimeoutError, open_store
 from tests.cache.toy import SPECS, Teacher, build, tree, units
 
-ROOT = Path(__file__).parents[2]
-
 
 def start(store: Path, pool: Path, count: int, pause: float, log: Path) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "tests.cache.toy", str(store), str(pool), str(count), str(pause), str(log)]
@@ -177,6 +175,8 @@ def test_a_forked_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
 import os, sys, time
 from pathlib import Path
 from cache.build.lock import Lock
+from tests.imports import ROOT
+from tests.imports import ROOT
 lock = Lock(Path(sys.argv[1]))
 lock.acquire()
 if os.fork() == 0:

@@ -19,9 +19,10 @@ from pipeline.rendering.views import ViewParameters
 from stages.params import load_params
 from tests.faults.conftest import Corpus
 from tests.faults.corpus import ANY, KINDS
+from tests.imports import ROOT
 from tests.videos import index_of
 
-PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
+PARAMS = load_params(ROOT / "params.yaml")
 WHOLE_FRAME = {"policy": "squash", "sampling": "uniform", "num_frames": 8, "size": 64}
 LOST = re.compile(r"took longer|died of signal|ended with status|unexpected|ran out of the memory")
 """How the reason of a video begins that its worker process did not survive."""

@@ -8,8 +8,9 @@ import yaml
 
 from pipeline.core.settings import SettingsError
 from stages.params import Params, load_params
+from tests.imports import ROOT
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
+PARAMS = ROOT / "params.yaml"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ ranking loss (``ranking``), restricted to pairs of one group, is our choice.
 from torch import Tensor
 
 from pipeline.students.data.batch import Batch
-from pipeline.students.losses.ranking import ranking_loss
+from pipeline.students.losses.shared.pairs import ranking_loss
 from pipeline.students.shared.output import StudentOutput
 
 NEEDS = ("group", "mos")

@@ -2,7 +2,7 @@
 
 The unit of work is one video's views, always one batch of just these: a row's bytes cannot depend on what else was
 computed, in which order, or by how many workers. Where a GPU wants more, ``extract.videos_per_batch`` makes a batch of
-several videos, always of the same size; ``pipeline/teachers/extraction/tuning.py`` proposes how many, once, after looking whether a row's
+several videos, always of the same size; ``tuning.py`` proposes how many, once, after looking whether a row's
 bits depend on its place in the batch.
 """
 

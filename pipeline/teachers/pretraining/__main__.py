@@ -1,11 +1,11 @@
 """Pre-trains the embedded teacher (InternVideo2 'tiny') on unlimited generated video; see benchmarks/README.md.
 
-python -m pipeline.teachers.pretraining.__main__                                          # trains, or goes on; an hour of two cores
-python -m pipeline.teachers.pretraining.__main__ --evaluate                               # held-out families, and baselines
-python -m pipeline.teachers.pretraining.__main__ --evaluate --wide                        # the same, each content by another camera
-python -m pipeline.teachers.pretraining.__main__ --evaluate --videos FOLDER --height 270  # natural pristine videos
-python -m pipeline.teachers.pretraining.__main__ --export models/pretrained/internvideo2_tiny
-python -m pipeline.teachers.pretraining.__main__ --miniature                              # everything above, in under a minute
+python -m pipeline.teachers.pretraining  # trains, or goes on; an hour of two cores
+python -m pipeline.teachers.pretraining --evaluate  # held-out families, and baselines
+python -m pipeline.teachers.pretraining --evaluate --wide  # the same, each content by another camera
+python -m pipeline.teachers.pretraining --evaluate --videos FOLDER --height 270  # natural pristine videos
+python -m pipeline.teachers.pretraining --export models/pretrained/internvideo2_tiny
+python -m pipeline.teachers.pretraining --miniature  # everything above, in under a minute
 """
 
 import argparse
@@ -168,9 +168,7 @@ def _held_out(folder: Path, contents: int, workers: int, variety: Variety = EVAL
 def _restored(options: argparse.Namespace) -> Run:
     path = options.folder / "checkpoint.pt"
     if not path.exists():
-        raise PipelineError(
-            f"{path} does not exist; train first: python -m pipeline.teachers.pretraining.__main__ --steps N"
-        )
+        raise PipelineError(f"{path} does not exist; train first: python -m pipeline.teachers.pretraining --steps N")
     run = Run(replace(saved_plan(path), compiled=False))
     run.restore(path)
     return run
@@ -199,7 +197,7 @@ def _log(path: Path, text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.teachers.pretraining.__main__", description=__doc__.splitlines()[0]
+        prog="python -m pipeline.teachers.pretraining", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--steps", type=int, default=10000, help="optimiser steps in all")
     parser.add_argument("--learning-rate", type=float, default=Plan(steps=1).learning_rate)

@@ -14,7 +14,7 @@ A small InternVideo2 ({parameters:.1f} M parameters, RGB, 8 frames, a {grid}x{gr
 fragments of {fragment_px} px, tokens of {patch_px} px and {tubelet} frames), pre-trained by this project to see what
 compression did to a video. It is the default run's teacher where no released InternVideo2 weights are at hand.
 
-- **Made by** `python -m pipeline.teachers.pretraining.__main__ --steps {steps}` (seed {seed}, {batch} clips a step; this is step {step};
+- **Made by** `python -m pipeline.teachers.pretraining --steps {steps}` (seed {seed}, {batch} clips a step; this is step {step};
   {contents:,} contents; {minutes:.0f} minutes in optimiser steps, on one CPU thread of a shared machine), then
   `--evaluate` and `--export`.
 - **Data**: generated without end: {families} families of procedural sources, {pairs:.0%} of the contents two families

@@ -14,11 +14,9 @@ from typer.testing import CliRunner, Result
 
 from pipeline.commands.cli import _application
 from pipeline.commands.shared.curve import CurveError
+from tests.imports import ROOT
 from tests.scoring_models import save_student
 from tests.videos import write_raw, write_video
-
-ROOT = Path(__file__).parents[3]
-
 
 ODD = ("a$_{$.mp4", "two\nlines\u2028.mp4", "日本語😀.mp4", f"{'x' * 250}.mp4")
 

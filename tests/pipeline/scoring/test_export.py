@@ -18,11 +18,11 @@ from pipeline.scoring.export import PARITY, ExportError, deviation, export_onnx
 from pipeline.scoring.predictors import OnnxPredictor, TorchPredictor
 from pipeline.scoring.record import ModelError
 from pipeline.scoring.scorer import QualityScorer
+from tests.imports import ROOT
 from tests.pipeline.students.test_students import TINY
 from tests.scoring_models import CALIBRATION, NUM_VIEWS, make_student, save_student
 from tests.videos import write_video
 
-ROOT = Path(__file__).parents[2]
 SCALE = CALIBRATION.scale_high - CALIBRATION.scale_low
 
 

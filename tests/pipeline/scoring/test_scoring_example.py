@@ -10,10 +10,11 @@ import pytest
 from pipeline.rendering.policy import ViewPolicy
 from pipeline.scoring.export import PARITY, export_onnx
 from pipeline.scoring.scorer import QualityScorer, ScoringOptions
+from tests.imports import ROOT
 from tests.scoring_models import CALIBRATION, make_student
 from tests.videos import write_video
 
-DOCUMENT = Path(__file__).parents[2] / "pipeline/SCORING.md"
+DOCUMENT = ROOT / "pipeline/SCORING.md"
 ALONE = """
 import runpy, sys
 

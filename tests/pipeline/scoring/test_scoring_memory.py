@@ -10,11 +10,12 @@ import pytest
 from tests.scoring_models import save_student
 from tests.videos import write_video
 
-ROOT = Path(__file__).parents[2]
 CODE = """
 import re, resource, sys
 from pathlib import Path
 from pipeline.scoring.scorer import QualityScorer
+from tests.imports import ROOT
+from tests.imports import ROOT
 with QualityScorer.from_pretrained(sys.argv[1]) as scorer:
     result = scorer.score(sys.argv[2])
 print(round(result.seconds), len(result.segments), len(result.curve))

@@ -12,9 +12,10 @@ from pipeline.core import registry
 from pipeline.students.distillation.projection import with_projectors
 from pipeline.students.losses.shared.weighting import weighted_losses
 from pipeline.students.shared.model import create_student
+from tests.imports import ROOT
 from tests.pipeline.students import test_students
 
-README = Path(__file__).parents[3] / "README.md"
+README = ROOT / "README.md"
 CONFORMANCE = [name for name in dir(test_students.TestEveryStudent) if name.startswith("test_")]
 
 

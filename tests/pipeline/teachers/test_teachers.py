@@ -45,6 +45,7 @@ def test_the_docstring_says_where_the_weights_are(name: str) -> None:
 
 
 def test_the_embedded_teacher_runs() -> None:
+    teacher = find("teachers", "internvideo2_tiny")
     model = InternVideo2(teacher_config("internvideo2_tiny")).eval()
     clips = torch.randint(0, 256, (2, 8, 112, 112, 3), dtype=torch.uint8)
     output = infer(model, normalise(clips, teacher.PREPROCESSING.mean, teacher.PREPROCESSING.std))

@@ -20,12 +20,12 @@ from pipeline.rendering.render import render, view_policies
 from pipeline.teachers.extraction.extract import extract
 from pipeline.teachers.extraction.extractor import Plan
 from pipeline.teachers.extraction.settings import ExtractSettings
+from tests.imports import ROOT
 from tests.pipeline.rendering.test_render import manifest_of, runtime_with, settings_with, tree
 from tests.pipeline.teachers.extraction.test_extract import SETTINGS, counts, write_teacher
 from tests.videos import write_video
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-ROOT = Path(__file__).parents[2]
 NUM_VIDEOS = 12
 VIEW_SET = {"policy": "resize", "sampling": "uniform", "num_frames": 8, "size": 112}
 TARGETS = ExtractSettings(**(SETTINGS.model_dump() | {"dtype": "float16"}))
