@@ -12,4 +12,4 @@ class ReportSettings(Section):
 
     title: str
     worst: Annotated[int, Field(ge=0)]
-    """How many of the worst predictions are shown with frames."""
+    """How many of the worst predictions are shown with frames, one a content."""

@@ -1,42 +1,41 @@
-"""What a run was: code revision, digests of what was cached, the teacher's fingerprint, versions."""
+"""Panel: what this run was: code, data, models, settings and versions, for whoever makes it again."""
 
-import hashlib
 import platform
-import subprocess
 from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-from cache.store import Store
+from markupsafe import Markup
+
+from pipeline.core.files import file_digest
+from pipeline.reporting.panels.shared.markup import joined, pairs
+from pipeline.reporting.panels.shared.section import Section
 from pipeline.reporting.run import Run
+from pipeline.reporting.settings import ReportSettings
 
-_PACKAGES = (
-    "torch",
-    "transformers",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "zarr",
-    "h5py",
-    "dask",
-    "av",
-    "decord",
-    "dvc",
-    "matplotlib",
-)
-_STUDENT_KEYS = ("student", "options", "target_dim", "clip_shape", "provenance")
-_CODE = ("pipeline", "stages", "cache", "params.yaml", "dvc.yaml")
-_GIT_TIMEOUT_SECONDS = 20.0
+TITLE = "This run"
+ORDER = 100
+_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "zarr", "av", "dvc", "matplotlib")
+_STUDENT_KEYS = ("options", "target_dim", "clip_shape")
 
 
-def git_revision(root: Path) -> str | None:
-    """The commit that is checked out, with a remark when code or settings differ from it; None outside git."""
-    commit = _git(root, "rev-parse", "HEAD")
-    if not commit:
-        return None
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *_CODE)
-    return f"{commit} with uncommitted changes to code or settings" if changed else commit
+def section(run: Run, settings: ReportSettings) -> Section:
+    """Digests to compare with another run's; settings and versions are folded."""
+    details = Markup("<details><summary>{}</summary>\n{}\n</details>")
+    folded = {
+        "Settings of the student": student_settings(run),
+        "Fingerprint of the teacher": flattened(run.teacher),
+        "Versions where this report was made": versions(),
+    }
+    body = [pairs(digests(run)), *(details.format(title, pairs(values)) for title, values in folded.items() if values)]
+    return Section(_sentence(run), joined(body))
+
+
+def _sentence(run: Run) -> str:
+    architecture = run.teacher.get("preprocessing", {}).get("family") or "a teacher that is not here"
+    student = run.student.get("student", "unknown")
+    code = f"commit {run.revision[:12]}{run.revision[40:]}" if run.revision else "code of an unknown commit"
+    return f"A student of the kind {student}, taught by {architecture}, made by {code}."
 
 
 def versions() -> dict[str, str]:
@@ -51,32 +50,23 @@ def versions() -> dict[str, str]:
 
 
 def digests(run: Run) -> dict[str, str]:
-    """What → its digest: the stores that are there, and the student's weights."""
-    stores: dict[str, Store | None] = {"data/clips.zarr": run.clips, "data/targets.zarr": run.targets}
-    found = {name: str(store.digest()) for name, store in stores.items() if store is not None}
-    if run.student_weights is not None:
-        with run.student_weights.open("rb") as file:
-            found["models/student/model.safetensors"] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
-
-
-def teacher_fingerprint(run: Run) -> dict[str, str]:
-    """The fingerprint of the cached embedding (else of the first array), one line per value; empty without targets."""
-    if run.targets is None or not run.targets.fingerprint:
-        return {}
-    fingerprints = run.targets.fingerprint
-    return flattened(fingerprints.get("embedding") or next(iter(fingerprints.values())))
+    """What → its SHA-256 or digest: data set, stores, models; only what is there."""
+    found = {
+        "code": run.revision,
+        "data set": run.dataset_digest,
+        "clips": run.clips.digest() if run.clips is not None else None,
+        "targets": run.targets.digest() if run.targets is not None else None,
+        "teacher": run.teacher.get("weights_sha256"),
+        "student": file_digest(run.student_weights) if run.student_weights is not None else None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def student_settings(run: Run) -> dict[str, str]:
-    """How the student was built and trained, one line per value; its teacher only where that is not the cached one."""
-    lines = flattened({key: run.student[key] for key in _STUDENT_KEYS if key in run.student})
-    cached = {f"provenance.teacher.{name}": value for name, value in teacher_fingerprint(run).items()}
-    if not cached or not cached.items() <= lines.items():
-        return lines
-    return {name: value for name, value in lines.items() if name not in cached} | {
-        "provenance.teacher": "the one with the fingerprint shown here"
-    }
+    """How the student was built and trained, one line per value."""
+    record = run.student.get("provenance") or {}
+    built = {key: run.student[key] for key in _STUDENT_KEYS if key in run.student}
+    return flattened({**built, "distill": record.get("distill") or {}})
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -90,17 +80,3 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             lines[f"{prefix}{key}"] = str(value)
     return lines
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=_GIT_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

@@ -83,7 +83,7 @@ def test_a_linked_file_keeps_its_bytes_when_its_stage_writes_anew(tmp_path: Path
 def test_the_page_of_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = iter(["first", "second"])
     monkeypatch.setattr(page, "load_run", lambda root: None)
-    monkeypatch.setattr(page, "render_page", lambda run, settings, revision: next(texts))
+    monkeypatch.setattr(page, "render_page", lambda run, settings: next(texts))
     path = tmp_path / "report/index.html"
     page.write_report(tmp_path, load_params(PARAMS).report, path)
     held = linked(path, tmp_path / "kept")

@@ -1,1 +1,1 @@
-"""What panels share: axes, SVG, tables, wording, frames."""
+"""What panels share: the section, markup, axes, SVG, wording, pictures of videos."""

@@ -1,35 +1,78 @@
-"""The figures about scores: predictors compared, predicted against true, error by level, calibration, rate and quality.
-
-Each function returns an ``<svg>`` for the page; legends are HTML, made from the same markers.
-"""
+"""What figures about scores have in common: the look of codecs, dots with intervals, limits and round ticks."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from pipeline.reporting.panels.breakdown import codecs_of
-from pipeline.reporting.panels.shared.svg import (
-    Marker,
-    marker,
-)
+from pipeline.reporting.panels.shared.svg import MUTED, Marker, draw, marker, shortened
+from pipeline.reporting.panels.shared.wording import decimal
 from pipeline.reporting.predictions import Prediction
 
-_LARGE_TEST_SPLIT = 600
+UNKNOWN = "unknown"
+
+
+def codec_of(row: Prediction) -> str:
+    """The video's codec, or ``unknown``."""
+    return row.codec or UNKNOWN
+
+
+def codecs_of(predictions: Iterable[Prediction]) -> list[str]:
+    """The codecs, sorted."""
+    return sorted(set(map(codec_of, predictions)))
 
 
 def codec_markers(predictions: Sequence[Prediction]) -> dict[str, Marker]:
-    """Codec → its colour and shape, the same in every figure of the page."""
+    """Codec → its colour and shape: give all of the run's predictions, and they are the same in every figure."""
     return {codec: marker(index) for index, codec in enumerate(codecs_of(predictions))}
 
 
-def _plain_ticks(axes: Any, places: Sequence[float]) -> None:
-    """A logarithmic axis with a few round numbers on it."""
-    ticks = round_places(min(places), max(places))
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_xticks([], minor=True)
+def swatches(markers: dict[str, Marker], predictions: Sequence[Prediction]) -> dict[str, Markup]:
+    """The legend of the codecs of some predictions."""
+    return {codec: markers[codec].swatch for codec in codecs_of(predictions)}
+
+
+class Dot(NamedTuple):
+    """A value with the ends of its interval, where known."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    look: Marker = Marker(MUTED, "D")
+
+
+def dots(key: str, entries: Sequence[Dot], label: str) -> Markup:
+    """Values with their intervals, one below the other.
+
+    Args:
+        key: of the figure, unique on the page.
+        entries: from top to bottom.
+        label: of the axis.
+    """
+
+    def paint(axes: Any) -> None:
+        for place, (_, value, low, high, look) in enumerate(reversed(entries)):
+            if low is not None and high is not None:
+                axes.plot([low, high], [place, place], color=look.colour, linewidth=2.4, solid_capstyle="round")
+            axes.plot([value], [place], color=look.colour, marker=look.shape, markersize=6.5, linestyle="none")
+        axes.set_yticks(range(len(entries)), [shortened(entry.name) for entry in reversed(entries)])
+        axes.set_ylim(-0.6, len(entries) - 0.4)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(label)
+
+    described = "; ".join(f"{entry.name} {decimal(entry.value, 2)}" for entry in entries)
+    return draw(key, f"{label}: {described}", paint, height_inches=0.9 + 0.3 * len(entries))
+
+
+def score_limits(predictions: Sequence[Prediction]) -> tuple[float, float]:
+    """Limits of an axis that holds all true and predicted scores of the student."""
+    values = [score for row in predictions for score in (row.mos, row.student)]
+    margin = 0.05 * (max(values) - min(values) or 1.0)
+    return min(values) - margin, max(values) + margin
 
 
 def round_places(low: float, high: float) -> list[float]:
@@ -50,26 +93,3 @@ def round_places(low: float, high: float) -> list[float]:
 
 _STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.4, 1.7, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9))
 """By what powers of ten are multiplied; the next where two of them do not fall into the range."""
-
-
-def score_limits(predictions: Sequence[Prediction]) -> tuple[float, float]:
-    """Limits of an axis that holds all true and predicted scores of the student."""
-    values = [row.mos for row in predictions] + [row.student for row in predictions]
-    margin = 0.05 * (max(values) - min(values) or 1.0)
-    return min(values) - margin, max(values) + margin
-
-
-_MAX_LINES = 42
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawn figure with its caption and its legend (name → swatch)."""
-
-    svg: Markup
-    caption: str
-    legend: dict[str, Markup]
-
-
-def _swatches(looks: dict[str, Marker]) -> dict[str, Markup]:
-    return {name: look.swatch for name, look in looks.items()}

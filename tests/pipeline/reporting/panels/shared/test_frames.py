@@ -1,5 +1,6 @@
 import base64
 import io
+import re
 
 import matplotlib.image
 import numpy as np
@@ -9,6 +10,7 @@ from cache.build import build_store
 from cache.store import ArraySpec, Rows, Unit, open_store
 from pipeline.reporting import load_run
 from pipeline.reporting.panels.shared import frames
+from tests.pipeline.reporting.conftest import FAILED_VIDEO
 
 
 def dims(name):
@@ -45,9 +47,9 @@ def clips(tmp_path):
     return open_store(path)
 
 
-def pixels_of(strip):
-    data = base64.b64decode(strip.uri.removeprefix("data:image/png;base64,"))
-    return (matplotlib.image.imread(io.BytesIO(data), format="png") * 255).round().astype(np.uint8)
+def pixels_of(picture):
+    data = re.search(r'src="data:image/png;base64,([^"]*)"', picture)[1]
+    return (matplotlib.image.imread(io.BytesIO(base64.b64decode(data)), format="png") * 255).round().astype(np.uint8)
 
 
 def test_whole_frames_are_shown_before_fragments(clips):
@@ -57,21 +59,20 @@ def test_whole_frames_are_shown_before_fragments(clips):
 
 
 def test_first_middle_and_last_frame_side_by_side(clips):
-    strip = frames.strip_of(clips, "whole", "v")
-    assert (strip.width, strip.height, strip.num_frames) == (22, 8, 3)
-    pixels = pixels_of(strip)
+    picture = frames.picture(frames.frames_of(clips, "whole", "v"), "<v>")
+    assert 'width="22" height="8" alt="&lt;v&gt;"' in picture
+    pixels = pixels_of(picture)
     assert pixels.shape == (8, 22, 4)
     assert pixels[0, [0, 8, 16], 0].tolist() == [0, 20, 40]
     assert pixels[0, :, 3].tolist() == [*[255] * 6, 0, 0, *[255] * 6, 0, 0, *[255] * 6]
 
 
 def test_a_large_clip_shows_its_middle_frame(clips):
-    strip = frames.strip_of(clips, "large", "v")
-    assert (strip.num_frames, pixels_of(strip)[0, 0, 0]) == (1, 20)
+    (frame,) = frames.frames_of(clips, "large", "v")
+    assert frame[0, 0, 0] == 20
 
 
-def test_no_frames_of_a_failed_or_unknown_video(run_root):
-    store = load_run(run_root).clips
-    assert frames.strip_of(store, "main", "content-01_av1_50") is None
-    assert frames.strip_of(store, "main", "nobody") is None
-    assert frames.strip_of(store, "main", "content-01_av1_44") is not None
+def test_no_frames_of_a_failed_or_unknown_video(finished_run):
+    store = load_run(finished_run).clips
+    counts = {name: len(frames.frames_of(store, "main", name)) for name in (FAILED_VIDEO, "x", "content-01_av1_44")}
+    assert counts == {FAILED_VIDEO: 0, "x": 0, "content-01_av1_44": 3}
