@@ -11,9 +11,9 @@ from pathlib import Path
 
 from cache.build.assemble import Plan
 from cache.build.pool import Entry, Pool, row_digests
-from cache.store.chunks import CRC_BYTES, sha256_of
+from cache.store.chunks import CRC_BYTES
 from cache.store.errors import StoreError
-from cache.store.files import distrust
+from cache.store.files import distrust, file_digest
 from cache.store.precision import Stored
 from cache.store.specs import OK, ArraySpec, Unit
 from cache.store.store import Store, open_store
@@ -153,7 +153,7 @@ class OldRows:
         path = self.store.files.path(name)
         expected = self.store.root.chunks[self.spec.name][index]
         try:
-            size, sha256 = path.stat().st_size, sha256_of(path)
+            size, sha256 = path.stat().st_size, file_digest(path)
         except OSError as error:
             raise StoreError(f"{name} cannot be read: {error}") from error
         if sha256 != expected or size != unit.num_rows * self.spec.row_bytes + CRC_BYTES:

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from cache.build.pool import Entry, place
 from cache.store.chunks import trailer
 from cache.store.content import content_digest
+from cache.store.errors import StoreError
 from cache.store.layout import ROOT, TEXT, Layout, Root, Stored, root_text
 from cache.store.specs import FAILED, OK, ArraySpec, Unit
 
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
 Array = np.ndarray[Any, Any]
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace what is not a store.
+
+    Raises:
+        StoreError: something else is there.
+    """
+    if path.is_dir():
+        if any(path.iterdir()) and not (path / ROOT).exists():
+            raise StoreError(f"{path} holds files but no store; do: move it away, or choose another path")
+    elif path.exists():
+        raise StoreError(f"{path} is a file, and a store is a folder; do: move it away, or choose another path")
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ class Assembly:
         plan: what it shall hold.
         entries: finished rows by (recipe, unit key).
         failures: reason by unit key.
-        folder: where to write; it must not exist.
+        folder: where to write; it has nothing of the store yet.
     """
 
     def __init__(
@@ -149,8 +162,6 @@ class Assembly:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
 
     def _written(self, name: str) -> str:
         """Put down a file that zarr has encoded, and return its SHA-256."""

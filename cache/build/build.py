@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from cache.build.adopt import Source, adopt_rows
-from cache.build.assemble import Assembly, Plan
+from cache.build.assemble import Assembly, Plan, check_replaceable
 from cache.build.pool import Entry, Pool
-from cache.build.publish import check_replaceable, publish, workplace
 from cache.store.chunks import disk_errors
 from cache.store.errors import SpecError
 from cache.store.fingerprint import plain
 from cache.store.layout import MOST_CHUNK_BYTES
 from cache.store.precision import Stored, to_stored
+from cache.store.replacing import publish, workplace
 from cache.store.specs import (
     ArraySpec,
     BuildReport,
@@ -174,7 +174,7 @@ def build_store(
             raise TooManyFailedError(report, max_failed)
         with disk_errors(f"write {place}"):
             Assembly(plan, progress.entries, progress.failures, folder / "store").write()
-            publish(folder / "store", place)
+            publish(folder / "store", place, durable=True)
     logger.info("%s: %s", place, report)
     return report
 

@@ -20,12 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from cache.build.lock import Lock
-from cache.store.chunks import CRC_BYTES, disk_errors, seal, sha256_of, unseal
+from cache.store.chunks import CRC_BYTES, disk_errors, seal, unseal
 from cache.store.errors import PoolError, SpecError
-from cache.store.files import READ_ONLY, distrust
+from cache.store.files import READ_ONLY, distrust, file_digest
 from cache.store.fingerprint import canonical, digest
+from cache.store.lock import Lock
 from cache.store.precision import Stored
+from cache.store.replacing import replacing
 from cache.store.scratch import scratch_folder
 from cache.store.specs import ArraySpec, Unit
 
@@ -162,19 +163,9 @@ class Pool:
             self._write(about, canonical(spec.identity).encode(), durable=self.durable)
 
     def _write(self, target: Path, content: bytes, *, durable: bool) -> None:
-        fd, name = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(content)
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
-            os.chmod(name, READ_ONLY)
-            os.replace(name, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        with replacing(target, durable=durable) as fresh:
+            fresh.write_bytes(content)
+            fresh.chmod(READ_ONLY)
 
     def put(
         self,
@@ -222,15 +213,8 @@ class Pool:
         chunk, about = self.paths(spec, unit)
         with disk_errors(f"keep the rows of {unit.video_id} in the pool {self.root}"):
             self._make_folder(chunk.parent)
-            # The array's lock makes this name ours alone; a killed run may have left it.
-            fresh = chunk.parent / f".tmp-{unit.key}"
-            try:
-                fresh.unlink(missing_ok=True)
+            with replacing(chunk) as fresh:
                 place(entry.path, fresh)
-                os.replace(fresh, chunk)
-            finally:
-                # Replacing a name by another name of the same file does nothing, and keeps both.
-                fresh.unlink(missing_ok=True)
             self._write(about, canonical(entry.sidecar(spec, unit)).encode(), durable=False)
         return Entry(chunk, entry.sha256, entry.row_sha256, entry.loss, entry.columns)
 
@@ -241,7 +225,7 @@ class Pool:
             entry = self._read(spec, unit, chunk, about)
             if entry is None:
                 return None
-            if chunk.stat().st_size != unit.num_rows * spec.row_bytes + CRC_BYTES or sha256_of(chunk) != entry.sha256:
+            if chunk.stat().st_size != unit.num_rows * spec.row_bytes + CRC_BYTES or file_digest(chunk) != entry.sha256:
                 raise ValueError("its bytes changed after writing")
         except FileNotFoundError:
             return None

@@ -5,7 +5,6 @@ They are what zarr-python writes for ``compressors=[Crc32cCodec()]``; a test com
 Ref: Zarr v3 core, the ``crc32c`` codec; zarr-extensions, the ``vlen-utf8`` codec. Castagnoli's polynomial, RFC 3720.
 """
 
-import hashlib
 import os
 import struct
 from collections.abc import Iterator
@@ -99,12 +98,6 @@ def decode_text(payload: memoryview, num_items: int, name: str) -> list[str]:
     if at != len(data):
         raise DamagedChunkError(f"{name}: {len(data) - at} bytes too many")
     return texts
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 (hex) of a file, read in pieces."""
-    with path.open("rb", buffering=0) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

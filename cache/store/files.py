@@ -1,6 +1,7 @@
 """Where the files of a store are: a folder, or, for a store that DVC keeps by content, wherever DVC keeps them."""
 
 import contextlib
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -8,6 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 READ_ONLY = 0o444
+
+
+def file_digest(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's bytes, read in pieces, as 64 hexadecimal digits."""
+    with open(path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def distrust(path: Path) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cache.build.lock import Lock
 from cache.build.pool import Pool
 from cache.store.errors import PoolError, SpecError
+from cache.store.lock import Lock
 from cache.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ def _unlink(entry: Pooled) -> bool:
 
 
 def _left_over(recipe: Path) -> Iterator[Path]:
-    for path in (*recipe.glob(".tmp-*"), *recipe.glob("??/.tmp-*"), *recipe.glob("??/*.rows")):
+    for path in (*recipe.glob(".*"), *recipe.glob("??/.*"), *recipe.glob("??/*.rows")):
         if path.suffix != ".rows" or not path.with_suffix(".json").exists():
             yield path
 

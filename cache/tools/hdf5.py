@@ -6,7 +6,6 @@ writes is read: hard links to plain data sets, without compression, external fil
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,15 +14,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cache.build.assemble import Assembly, Plan
+from cache.build.assemble import Assembly, Plan, check_replaceable
 from cache.build.pool import Entry, Pool, row_digests
-from cache.build.publish import check_replaceable, publish, workplace
 from cache.store.chunks import disk_errors
 from cache.store.content import content_digest
 from cache.store.errors import ExchangeError, SpecError, StoreError
 from cache.store.files import Folder
 from cache.store.layout import LARGEST_ROOT_BYTES, ROOT, TEXT, Root, Stored, parse_root, root_text
 from cache.store.precision import Stored as StoredRows
+from cache.store.replacing import publish, replacing, workplace
 from cache.store.specs import FAILED, OK, Unit
 from cache.store.store import Store
 
@@ -45,17 +44,12 @@ def export_hdf5(store: Store, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     if not store.intact:
         raise StoreError(f"{store.files.name}: its zarr.json was changed after writing; do: build it again first")
-    with disk_errors(f"write {target}"):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(fd)
-        try:
-            with h5py.File(name, "w", libver="v110") as file:
-                _write(store, file)
-            os.replace(name, target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+    with (
+        disk_errors(f"write {target}"),
+        replacing(target, durable=True) as fresh,
+        h5py.File(fresh, "w", libver="v110") as file,
+    ):
+        _write(store, file)
 
 
 def _write(store: Store, file: Any) -> None:
@@ -95,7 +89,7 @@ def import_hdf5(source: str | os.PathLike[str], path: str | os.PathLike[str]) ->
     with disk_errors(f"write {place}"), workplace(place) as folder:
         with _opened(Path(source)) as file:
             _Import(file, Path(source), folder).assemble()
-        publish(folder / "store", place)
+        publish(folder / "store", place, durable=True)
 
 
 @contextmanager

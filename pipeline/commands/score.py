@@ -122,10 +122,7 @@ def _outcomes(results: Iterator[tuple[Path, object]], total: int) -> Iterator[Ou
 
 def _is_done(video: Path, done: dict[str, str]) -> bool:
     """Whether the earlier output has a score of this very file."""
-    import hashlib
+    from cache.store.files import file_digest
 
     digest = done.get(written(video.absolute()))
-    if digest is None or not video.is_file():
-        return False
-    with video.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == digest
+    return digest is not None and video.is_file() and file_digest(video) == digest

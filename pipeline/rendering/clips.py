@@ -4,7 +4,6 @@ Each frame is visited once; of it, only the pixels that some view needs are conv
 before the next one is decoded. Memory holds one decoded frame and the finished clips, whatever the video's size.
 """
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cache.store.files import file_digest
 from pipeline.core import registry
 from pipeline.rendering.policy import ViewError, ViewPolicy
 from pipeline.rendering.views import ViewParameters, draw_view
@@ -96,8 +96,7 @@ def render_video(task: RenderTask) -> Clips | str:
     try:
         check_file(task.path)
         before = file_state(task.path)
-        with task.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_digest(task.path)
         if digest != task.digest:
             return f"the file is not the one in the manifest (SHA-256 {digest}); run prepare again"
         clips = _render(task)

@@ -7,7 +7,6 @@ video of its own, so that memory holds the clips of one segment whatever the len
 A worker process runs this (`advance`), and keeps the video open from one request to the next.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cache.store.files import file_digest
 from pipeline.core import registry
 from pipeline.rendering.clips import cut_clips, file_state
 from pipeline.rendering.policy import ViewError, ViewPolicy
@@ -137,8 +137,7 @@ def read_segments(task: ScoringTask) -> Iterator[VideoHead | SegmentClips]:
     """
     check_file(task.path)
     before = file_state(task.path)
-    with task.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_digest(task.path)
     with registry.find("video.decoders", task.decoder).open(task.path, options=task.options) as video:
         info, fps = video.info, video.info.fps or ASSUMED_FPS
         plan = divide(task, info.num_frames, fps)

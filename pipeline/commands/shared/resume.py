@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.commands.shared.names import written
 from pipeline.core.errors import PipelineError
+from pipeline.core.files import replacing
 
 COLUMNS = [
     "path",
@@ -77,9 +78,8 @@ def take_up(output: Path, form: str, settings: Mapping[str, str]) -> dict[str, s
             whole.append(line)
             done[written(Path(values["path"]).absolute())] = values["sha256"]
     if "".join(whole) != text:
-        building = output.with_name(f".{output.name}.building")
-        building.write_text("".join(whole), encoding="utf-8")
-        building.replace(output)
+        with replacing(output) as fresh:
+            fresh.write_text("".join(whole), encoding="utf-8")
     return done
 
 

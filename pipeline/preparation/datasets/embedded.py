@@ -19,6 +19,7 @@ import av
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from cache.store.replacing import remove_leftovers
 from cache.store.scratch import scratch_folder
 from pipeline import synthesis
 from pipeline.core.errors import PipelineError, nearest
@@ -270,7 +271,8 @@ def _score(source: Video420, distorted: Video420) -> float:
 
 def _remove_older(folder: Path, current: set[str]) -> None:
     """Deletes what an earlier run with other settings left, so that the folder holds this data set alone."""
-    suffixes = {f".{container}" for container in CONTAINERS.values()} | {".partial"}
+    remove_leftovers(folder)
+    suffixes = {f".{container}" for container in CONTAINERS.values()}
     for path in folder.iterdir():
         if path.suffix in suffixes and path.name not in current:
             path.unlink()

@@ -18,6 +18,7 @@ import av
 import numpy as np
 from pydantic import Field, field_validator
 
+from cache.store.replacing import remove_leftovers
 from cache.store.scratch import scratch_folder
 from pipeline import synthesis
 from pipeline.core.errors import PipelineError
@@ -136,6 +137,7 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
         scores[rungs[index].target.name] = outcome
         if progress is not None:
             progress(done, len(rungs))
+    remove_leftovers(folder)
     for path in folder.iterdir():
         if path.name not in scores:
             path.unlink()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.core.files import refusals_unwrapped, replacing
+from pipeline.core.files import file_digest, refusals_unwrapped, replacing
 from pipeline.core.registry import find
 
 _PIPELINE = Path(__file__).parent
@@ -32,7 +31,7 @@ def run_digest(settings: Mapping[str, Any], digests: Mapping[str, str], student:
     files = [_PIPELINE / name for name in (*names, "students/__init__.py", "losses/__init__.py")]
     found = [find("students", student), *(find("students.losses", name) for name in losses)]
     files += [Path(str(module.__file__)) for module in found]
-    code = {f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    code = {f"{path.parent.name}/{path.name}": file_digest(path) for path in files}
     text = json.dumps([settings, digests, code, torch.__version__, np.__version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -45,7 +44,7 @@ def initial_digest(folder: str | None) -> dict[str, str]:
     """
     if folder is None:
         return {}
-    return {"initial": hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()}
+    return {"initial": file_digest(Path(folder) / "model.safetensors")}
 
 
 class SavedState:
@@ -56,11 +55,8 @@ class SavedState:
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replaces the saved state in one step, so that a kill leaves either the old one or the new one."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self._path) as partial, refusals_unwrapped(), partial.open("wb") as file:
+        with replacing(self._path, durable=True) as fresh, refusals_unwrapped(), fresh.open("wb") as file:
             torch.save(dict(state), file)
-            file.flush()
-            os.fsync(file.fileno())
 
     def load(self) -> dict[str, Any] | None:
         """The saved state, on the CPU, or None when the run has none."""

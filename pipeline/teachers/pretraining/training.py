@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.files import refusals_unwrapped, replacing
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.models.internvideo2.blocks import LayerScale, Mlp
 from pipeline.models.pixels import normalise
@@ -177,9 +178,8 @@ class Run:
             "average": self.average,
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
-        partial = path.with_name(path.name + ".partial")
-        torch.save(state, partial)
-        partial.replace(path)
+        with replacing(path, durable=True) as fresh, refusals_unwrapped(), fresh.open("wb") as file:
+            torch.save(state, file)
 
     def restore(self, path: Path) -> None:
         """Continues from a file that ``save`` wrote; the plan stays the one given, so that a run can be prolonged.

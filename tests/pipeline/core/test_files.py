@@ -2,9 +2,7 @@
 
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import pytest
 
 from cache.build import Pool
-from pipeline.core.files import replacing, replacing_folder, write_json, write_rows
+from pipeline.core.files import replacing_folder, write_json, write_rows
 from pipeline.core.manifest import ScoreScale, write_labels, write_scales, write_videos
 from pipeline.models.internvideo2 import InternVideo2
 from pipeline.preparation.datasets.shared.made import Made
@@ -145,91 +143,6 @@ def test_stores_and_videos(tmp_path: Path) -> None:
     made.keep("aa", b"made otherwise", {})
     made.place("bb", tmp_path / "v.mp4")
     assert_kept(held, tmp_path / "video", changed="v.mp4")
-
-
-def half_written(place: AbstractContextManager[Path], inside: str) -> None:
-    with place as fresh:
-        (fresh / inside).write_text("half")
-        raise OSError("full")
-
-
-def test_a_failed_write_leaves_the_old_file_and_folder(tmp_path: Path) -> None:
-    file, folder = tmp_path / "a.txt", tmp_path / "model"
-    file.write_text("old")
-    folder.mkdir()
-    (folder / "b.txt").write_text("old")
-    (tmp_path / ".model.building-killed").mkdir()
-    for place, inside in ((replacing(file), "."), (replacing_folder(folder), "b.txt")):
-        with pytest.raises(OSError, match="full"):
-            half_written(place, inside)
-    assert sorted(os.listdir(tmp_path)) == ["a.txt", "model"]
-    assert (file.read_text(), (folder / "b.txt").read_text()) == ("old", "old")
-
-
-def replace_many_times(path: Path, text: str) -> None:
-    for _ in range(200):
-        with replacing(path) as partial:
-            partial.write_text(text)
-
-
-def replace_folder_many_times(folder: Path, text: str) -> None:
-    for _ in range(100):
-        with replacing_folder(folder) as fresh:
-            (fresh / "one").write_text(text)
-            (fresh / "two").write_text(text)
-
-
-@pytest.mark.parametrize("replace_it", [replace_many_times, replace_folder_many_times])
-def test_two_runs_that_replace_one_thing_at_once_leave_it_whole(
-    tmp_path: Path, replace_it: Callable[[Path, str], None]
-) -> None:
-    runs = [get_context("fork").Process(target=replace_it, args=(tmp_path / "x", letter * 200_000)) for letter in "ab"]
-    for run in runs:
-        run.start()
-    for run in runs:
-        run.join()
-    assert [run.exitcode for run in runs] == [0, 0]
-    assert os.listdir(tmp_path) == ["x"]
-    files = [tmp_path / "x"] if (tmp_path / "x").is_file() else [tmp_path / "x/one", tmp_path / "x/two"]
-    assert {path.read_text() for path in files} in ({"a" * 200_000}, {"b" * 200_000})
-
-
-def test_a_folder_that_another_run_removes_before_it_is_locked_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened, real = [], os.open
-
-    def removed_first(path: Path, flags: int) -> int:
-        if ".building-" in str(path) and not opened:
-            os.rmdir(path)
-        opened.append(path)
-        return real(path, flags)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "open", removed_first)
-        with replacing_folder(tmp_path / "x") as fresh:
-            (fresh / "one").write_text("one")
-    assert len(opened) >= 2
-    assert (tmp_path / "x/one").read_text() == "one"
-
-
-def test_what_a_killed_run_left_goes_and_what_another_one_makes_stays(tmp_path: Path) -> None:
-    (tmp_path / ".x.partial-dead").write_text("half")
-    with replacing(tmp_path / "x") as one, replacing(tmp_path / "x") as other:
-        one.write_text("one")
-        other.write_text("other")
-        assert len(os.listdir(tmp_path)) == 2
-    assert os.listdir(tmp_path) == ["x"]
-    assert (tmp_path / "x").read_text() == "one"
-
-
-def test_a_new_file_is_as_open_as_the_umask_says(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        write_json(tmp_path / "x", {})
-    finally:
-        os.umask(before)
-    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
 
 
 def test_whoever_may_read_the_new_folder_may_read_its_files(tmp_path: Path) -> None:

@@ -13,9 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.files import file_digest
-
-_ATTEMPTS = 3
+from pipeline.core.files import file_digest, replacing
 
 
 class Made:
@@ -44,33 +42,19 @@ class Made:
     def keep(self, key: str, data: bytes, facts: Mapping[str, Any]) -> None:
         """Keeps a finished file; whoever comes second with the same key changes nothing."""
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
         told = {"sha256": hashlib.sha256(data).hexdigest(), "facts": dict(facts)}
-        _replace(path, data)
-        _replace(path.with_suffix(".json"), json.dumps(told).encode())
+        with replacing(path) as fresh:
+            fresh.write_bytes(data)
+        with replacing(path.with_suffix(".json")) as fresh:
+            fresh.write_text(json.dumps(told), encoding="utf-8")
 
     def place(self, key: str, target: Path) -> None:
         """Gives a finished file its place among the videos: a second name where the disk allows it, else a copy."""
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        for left in reversed(range(_ATTEMPTS)):
-            partial.unlink(missing_ok=True)
+        with replacing(target) as fresh:
             try:
-                self._copy(key, partial)
-                partial.replace(target)
-                return
-            except FileNotFoundError:
-                # Another run that has just finished took it for what a killed one left.
-                if not left:
-                    raise
-            finally:
-                # Replacing a name by another name of the same file does nothing, and keeps both.
-                partial.unlink(missing_ok=True)
-
-    def _copy(self, key: str, target: Path) -> None:
-        try:
-            os.link(self._path(key), target)
-        except OSError:
-            shutil.copyfile(self._path(key), target)
+                os.link(self._path(key), fresh)
+            except OSError:
+                shutil.copyfile(self._path(key), fresh)
 
     def _path(self, key: str) -> Path:
         return self._root / key[:2] / key
@@ -85,9 +69,3 @@ def code_digest(*files: Path) -> str:
     """Digest of source files, whatever order they come in: what they make is remade once they change."""
     found = sorted((path.name, file_digest(path)) for path in files)
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)

@@ -41,7 +41,7 @@ def test_what_other_settings_left_behind_is_removed(tmp_path):
     folder = tmp_path / "videos"
     folder.mkdir()
     (folder / "older.mp4").write_bytes(b"x")
-    (folder / ".older.mkv.partial").write_bytes(b"x")
+    (folder / ".older.mkv.building-0").mkdir()
     (folder / "notes.txt").write_text("kept")
     settings = embedded.Settings.parse({**SMALL, "contents": 1, "codecs_per_content": 1, "codecs": ["h264"]}, "here")
     entries = embedded.collect(settings, tmp_path, 1)

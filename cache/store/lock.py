@@ -24,29 +24,27 @@ _held: "weakref.WeakSet[Lock]" = weakref.WeakSet()
 
 
 class Lock:
-    """An exclusive lock on a file (made when absent) or on a folder that exists.
+    """An exclusive lock on a file, which is made when absent.
 
     Args:
-        path: the file or folder.
+        path: the file; never a folder, which a network file system cannot lock.
         wait_seconds: how long to wait for another holder; None waits as long as it lives.
-        folder: whether it is a folder, which must exist; a file is made when it does not.
     """
 
-    def __init__(self, path: Path, wait_seconds: float | None = None, *, folder: bool = False) -> None:
+    def __init__(self, path: Path, wait_seconds: float | None = None) -> None:
         self.path = path
-        self.folder = folder
         self.wait_seconds = wait_seconds
         self._fd: int | None = None
 
     def _open(self) -> int:
-        if self.folder:
-            return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as refusal:
             # Another user's file, or a read-only disk: reading rights are enough to lock it.
-            return os.open(self.path, os.O_RDONLY)
-        return fd
+            try:
+                return os.open(self.path, os.O_RDONLY)
+            except FileNotFoundError:
+                raise refusal from None
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free now.
