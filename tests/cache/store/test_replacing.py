@@ -1,4 +1,4 @@
-"""A file or folder is replaced in one step: a crash between two system calls leaves all of the old one or the new one."""
+"""A file or folder is replaced in one step: a crash between two system calls leaves the whole old or new one."""
 
 import ctypes
 import errno
