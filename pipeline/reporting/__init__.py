@@ -1,8 +1,7 @@
 """The report: one self-contained HTML page about a run, made to be sent to a colleague.
 
-`run` reads what the stages left, `breakdown` computes what the page says, `figures` and `curves` draw, `frames` and
-`originals` fetch pixels, `identity` says what the run was, `page` puts it together. The page needs no network and no
-script, and the same run gives the same bytes: it holds no date.
+`run` reads what the stages left, each file of `panels` makes one section of the page, `page` puts them in order. The
+page needs no network and no script, and the same run gives the same bytes: it holds no date.
 """
 
 from pipeline.reporting.files import ReportError

@@ -1,50 +1,29 @@
-"""The files of a run as plain values; one that is there but malformed is an error, never a silent gap."""
+"""The files of a run as checked values; one that is there but malformed is an error, never a silent gap."""
 
 import csv
 import io
 import json
-import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
+
+_Kind = TypeVar("_Kind")
+_Row = TypeVar("_Row", bound=BaseModel)
 
 
 class ReportError(PipelineError):
     """A file that the report needs is missing or malformed."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """A CSV file: its header and rows, as text."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def text(self, name: str) -> list[str]:
-        """The column ``name``."""
-        index = self.header.index(name)
-        return [row[index] for row in self.rows]
-
-    def numbers(self, name: str) -> np.ndarray | None:
-        """The column as float64 ``(rows,)``, NaN where empty; None when a value is not a number or all are empty."""
-        values = []
-        for text in self.text(name):
-            try:
-                values.append(float(text) if text else math.nan)
-            except ValueError:
-                return None
-        return np.asarray(values) if any(math.isfinite(value) for value in values) else None
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None when the file is absent.
+def read_json(path: Path, kind: type[_Kind]) -> _Kind | None:
+    """The value in a JSON file, checked against ``kind``; None when the file is absent.
 
     Raises:
-        ReportError: it holds no object.
+        ReportError: it is no JSON, or not of that kind.
     """
     if not path.exists():
         return None
@@ -52,44 +31,65 @@ def read_json(path: Path) -> dict[str, Any] | None:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ReportError(f"cannot read {path}: {error}; run the stage that writes it again") from None
-    if not isinstance(values, dict):
-        raise ReportError(f"{path}: got {type(values).__name__}; expected one JSON object")
-    return values
+    return _checked(kind, values, str(path))
 
 
-def read_table(path: Path) -> Table | None:
-    """The table in a CSV file; None when the file is absent or empty, as a stage leaves it that had no row to write.
+def read_rows(path: Path, kind: type[_Row]) -> list[_Row]:
+    """The rows of a CSV file, an empty cell as None; no rows when the file is absent or empty.
+
+    Args:
+        path: of the file.
+        kind: a model with a field for each column that must be there; other columns are ignored.
 
     Raises:
-        ReportError: it is no table.
+        ReportError: it is no table, or a row is not of that kind.
     """
+    header, rows = _read_table(path)
+    if missing := [name for name in kind.model_fields if header and name not in header]:
+        raise ReportError(f"{path}: got the header {','.join(header)}; it lacks {', '.join(missing)}")
+    return [
+        _checked(kind, {name: text or None for name, text in zip(header, row, strict=True)}, f"{path}, row {number}")
+        for number, row in enumerate(rows, start=2)
+    ]
+
+
+def read_columns(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a CSV file of numbers, each float64 ``(rows,)`` with NaN where empty; none without rows.
+
+    Raises:
+        ReportError: it is no table, or a cell is no number.
+    """
+    header, rows = _read_table(path)
+    columns = {name: [row[place] or "nan" for row in rows] for place, name in enumerate(header) if rows}
+    try:
+        return {name: np.asarray(texts, np.float64) for name, texts in columns.items()}
+    except ValueError as error:
+        raise ReportError(f"{path}: {error}; expected numbers; run the stage that writes it again") from None
+
+
+def _read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows; both are empty where the file is, as a stage leaves it that had no row to write."""
     if not path.exists():
-        return None
+        return [], []
     try:
         lines = [line for line in csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")) if line]
     except (OSError, ValueError, csv.Error) as error:
         raise ReportError(f"cannot read {path}: {error}; run the stage that writes it again") from None
-    if not lines:
-        return None
-    header, rows = lines[0], lines[1:]
+    header, rows = (lines[0], lines[1:]) if lines else ([], [])
     if len(set(header)) < len(header):
-        raise ReportError(f"{path}: a column name stands twice in {','.join(header)}")
+        raise ReportError(f"{path}: got the header {','.join(header)}; expected each name once")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise ReportError(f"{path}, row {number}: got {len(row)} columns; expected {len(header)}")
-    return Table(tuple(header), tuple(tuple(row) for row in rows))
+    return header, rows
 
 
-def number_in(text: str, where: str) -> float:
-    """A finite number.
-
-    Raises:
-        ReportError: the text is none.
-    """
+def _checked(kind: type[_Kind], values: Any, where: str) -> _Kind:
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ReportError(f"{where}: got {text!r}; expected a finite number")
-    return value
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ", ".join([where, *map(str, first["loc"])])
+        raise ReportError(
+            f"{place}: got {first['input']!r}; {first['msg'].replace('Input should', 'it must')}"
+        ) from None

@@ -1,14 +1,16 @@
 """The test split as the page needs it: each video with its true and predicted scores and what is known of it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.manifest import Label, Video, read_labels, read_videos
-from pipeline.reporting.files import ReportError, number_in, read_table
+from pydantic import BaseModel, FiniteFloat
 
-_PREDICTION_COLUMNS = ("video_id", "mos", "teacher", "student")
-_DETAIL_COLUMNS = ("low", "high", "out_of_domain", "kilobits_per_second")
+from pipeline.core.manifest import Video, read_labels, read_videos
+from pipeline.reporting.files import ReportError, read_rows
+
+_NUMBER = re.compile(r"^\D*?(-?\d+(?:\.\d+)?)\D*$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,31 @@ class Prediction:
         """Predicted minus true."""
         return self.student - self.mos
 
+    @property
+    def level_number(self) -> float | None:
+        """The one number in a level such as ``27``, ``crf27`` or ``QP 22``; None where there is none, or several."""
+        match = _NUMBER.match(self.level)
+        return float(match.group(1)) if match else None
+
+
+class _Scores(BaseModel):
+    """A row of ``predictions.csv``."""
+
+    video_id: str
+    mos: FiniteFloat
+    teacher: FiniteFloat | None
+    student: FiniteFloat
+
+
+class _Details(BaseModel):
+    """A row of ``details.csv``."""
+
+    video_id: str
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+    out_of_domain: bool | None = None
+    kilobits_per_second: FiniteFloat | None = None
+
 
 def read_predictions(path: Path, data: Path) -> list[Prediction]:
     """Reads the test split's predictions, with what the tables of the data set and ``details.csv`` say beside them.
@@ -65,68 +92,33 @@ def read_predictions(path: Path, data: Path) -> list[Prediction]:
         ReportError: the file is missing, or one is malformed.
         ManifestError: a table of ``data`` is malformed.
     """
-    table = read_table(path)
-    if table is None:
-        raise ReportError(f"{path} is missing or empty; run the stage evaluate first")
-    if table.header[: len(_PREDICTION_COLUMNS)] != _PREDICTION_COLUMNS:
-        raise ReportError(f"{path}: got the header {','.join(table.header)}; expected {','.join(_PREDICTION_COLUMNS)}")
-    if not table.rows:
-        raise ReportError(f"{path} has no rows; the test split is empty: raise prepare.split.test")
+    rows = read_rows(path, _Scores)
+    if not rows:
+        raise ReportError(f"{path} is missing or has no rows; run the stage evaluate first")
     labels = _by_id(read_labels(data / "labels.csv")) if (data / "labels.csv").exists() else None
-    videos = _by_id(read_videos(data / "videos.csv")) if (data / "videos.csv").exists() else None
-    details = _read_details(path.with_name("details.csv"))
+    videos = _by_id(read_videos(data / "videos.csv")) if (data / "videos.csv").exists() else {}
+    details = _by_id(read_rows(path.with_name("details.csv"), _Details))
     predictions = []
-    for number, row in enumerate(table.rows, start=2):
-        where = f"{path}, row {number}"
-        if labels is not None and row[0] not in labels:
-            raise ReportError(f"{where}: labels.csv lacks the video {row[0]!r}; run the stage evaluate again")
-        predictions.append(_prediction(row, labels, videos, details.get(row[0], {}), where))
-    return sorted(predictions, key=lambda prediction: prediction.video_id)
-
-
-def _read_details(path: Path) -> dict[str, dict[str, float]]:
-    """Video → what ``details.csv`` says of it, without what is empty; nothing where the file is absent."""
-    table = read_table(path)
-    if table is None:
-        return {}
-    if missing := sorted({"video_id", *_DETAIL_COLUMNS} - set(table.header)):
-        raise ReportError(f"{path}: got the header {','.join(table.header)}; it lacks {', '.join(missing)}")
-    columns = {name: table.text(name) for name in _DETAIL_COLUMNS}
-    return {
-        name: {
-            column: number_in(texts[row], f"{path}, row {row + 2}, {column}")
-            for column, texts in columns.items()
-            if texts[row]
-        }
-        for row, name in enumerate(table.text("video_id"))
-    }
+    for row in sorted(rows, key=lambda row: row.video_id):
+        if labels is not None and row.video_id not in labels:
+            raise ReportError(f"{path}: labels.csv lacks the video {row.video_id!r}; run the stage evaluate again")
+        label = labels[row.video_id] if labels else None
+        video = videos.get(row.video_id)
+        detail = details.get(row.video_id) or _Details(video_id=row.video_id)
+        predictions.append(
+            Prediction(
+                **dict(row),
+                **{name: getattr(label, name) for name in ("content", "codec", "level") if label},
+                dataset=video.dataset if video else "",
+                video=video,
+                low=detail.low,
+                high=detail.high,
+                rate=detail.kilobits_per_second,
+                out_of_domain=detail.out_of_domain,
+            )
+        )
+    return predictions
 
 
 def _by_id(rows: Any) -> dict[str, Any]:
     return {row.video_id: row for row in rows}
-
-
-def _prediction(
-    row: tuple[str, ...],
-    labels: dict[str, Label] | None,
-    videos: dict[str, Video] | None,
-    detail: dict[str, float],
-    where: str,
-) -> Prediction:
-    label = labels[row[0]] if labels else None
-    video = videos.get(row[0]) if videos else None
-    return Prediction(
-        video_id=row[0],
-        mos=number_in(row[1], f"{where}, mos"),
-        teacher=number_in(row[2], f"{where}, teacher") if row[2] else None,
-        student=number_in(row[3], f"{where}, student"),
-        content=label.content if label else "",
-        codec=label.codec if label else "",
-        level=label.level if label else "",
-        dataset=video.dataset if video else "",
-        video=video,
-        low=detail.get("low"),
-        high=detail.get("high"),
-        rate=detail.get("kilobits_per_second"),
-        out_of_domain=bool(detail["out_of_domain"]) if "out_of_domain" in detail else None,
-    )

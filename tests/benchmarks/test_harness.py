@@ -51,7 +51,7 @@ def test_a_figure_is_its_median_with_its_spread_and_says_whether_its_goal_holds(
 
 
 def test_a_workshop_is_a_project_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cache import Pool
+    from cache.build import Pool
 
     monkeypatch.setenv("DVC_ROOT", "/elsewhere")
     before = Path.cwd()

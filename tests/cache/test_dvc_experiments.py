@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.imports import ROOT
+
 PROGRAM = """
 import time
 from pathlib import Path
 from tests.cache.toy import *
-from cache import *
+from cache.build import *
+from cache.store import open_store
 
 def slow(name, of, rows):
     time.sleep(0.3)

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cache import Pool, last_committed, open_store
-from cache.cli import app
+from cache.build import Pool, last_committed
+from cache.store import open_store
+from cache.tools.cli import app
 from tests.cache.toy import CLIP, Teacher, build, tree, units
+from tests.imports import ROOT
 
-ROOT = Path(__file__).parents[2]
 OUTSIDE = '[{"md5": "../../x", "relpath": "zarr.json"}]'
 
 
@@ -182,7 +183,7 @@ def test_a_fresh_clone_that_pulls_or_only_has_the_remote_computes_one_video(tmp_
     """The real DVC: a stage builds a store; it is pushed, cloned, and grown by one video."""
     origin, remote = tmp_path / "origin", tmp_path / "remote"
     program = (
-        "import sys; from pathlib import Path; from tests.cache.toy import *; from cache import *\n"
+        "import sys; from pathlib import Path; from tests.cache.toy import *; from cache.build import *\n"
         "teacher, out = Teacher(), Path('targets.zarr')\n"
         "count = int(Path('count').read_text())\n"
         "report = build(out, units(count), teacher=teacher, pool=Pool.locate(), adopt=[last_committed(out)])\n"

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from cache import DiskError, Pool, PoolError, open_store
+from cache.build import Pool
+from cache.store import DiskError, PoolError, open_store
 from tests.cache.toy import CLIP, EMBEDDING, SPECS, Teacher, build, tree, unit, units
+from tests.imports import ROOT
 
-ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 
 
@@ -49,7 +50,7 @@ def test_a_full_disk_while_rows_are_kept_loses_none_that_finished(tmp_path: Path
     file_limit(resource.RLIM_INFINITY)
     assert tree(path) == before
     assert not list(tmp_path.glob(".*"))
-    assert not list(pool.root.rglob(".tmp-*"))
+    assert not list(pool.root.rglob(".*"))
     teacher = Teacher()
     build(path, units(5), teacher=teacher, pool=pool)
     assert teacher.videos == ["video0003", "video0004"]
@@ -198,13 +199,13 @@ def test_the_time_of_a_linked_file_does_not_change_so_that_dvc_need_not_read_it_
 
 
 def test_what_dead_builds_left_is_removed_and_what_lives_is_not(tmp_path: Path, pool: Pool) -> None:
-    from cache.lock import Lock
+    from cache.store.lock import Lock
 
-    dead, alive = tmp_path / ".s.zarr.building-dead", tmp_path / ".s.zarr.building-alive"
-    foreign = tmp_path / ".t.zarr.building-other"
+    dead, alive = tmp_path / ".s.zarr.building-0", tmp_path / ".s.zarr.building-1"
+    foreign = tmp_path / ".t.zarr.building-0"
     for folder in (dead, alive, foreign):
         (folder / "store").mkdir(parents=True)
-    with Lock(alive, folder=True):
+    with Lock(alive / "lock"):
         build(tmp_path / "s.zarr", units(1), pool=pool)
     assert (dead.exists(), alive.exists(), foreign.exists()) == (False, True, True)
 

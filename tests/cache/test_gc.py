@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cache import Pool, SpecError, open_store
-from cache.gc import collect, listing
+from cache.build import Pool
+from cache.store import SpecError, open_store
+from cache.tools.gc import collect, listing
 from tests.cache.toy import CLIP, EMBEDDING, SPECS, Teacher, build, unit, units
 
 
@@ -81,15 +82,15 @@ def test_rows_of_a_running_build_are_passed_by(pool: Pool) -> None:
 
 def test_what_killed_runs_left_goes_too(pool: Pool) -> None:
     folder = pool.recipe_folder(CLIP)
-    (folder / ".tmp-dead").write_bytes(b"x")
+    (folder / ".ab.rows.building-0").write_bytes(b"x")
     orphan = folder / "ab" / f"ab{'0' * 62}.rows"
-    (folder / "ab/.tmp-linked").mkdir(parents=True)
-    (folder / "ab/.tmp-linked/rows").write_bytes(b"x")
+    (folder / "ab/.ab.rows.building-1").mkdir(parents=True)
+    (folder / "ab/.ab.rows.building-1/rows").write_bytes(b"x")
     orphan.write_bytes(b"x")
     assert collect(pool, max_bytes=10**9).leftovers == 3
     assert orphan.exists()
     assert collect(pool, max_bytes=10**9, dry_run=False).removed == 0
-    assert not list(folder.rglob(".tmp-*"))
+    assert not list(folder.rglob(".*"))
     assert not orphan.exists()
 
 

@@ -5,19 +5,16 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cache import LockTimeoutError, Pool, open_store
-from cache.lock import Lock
-from cache.publish import workplace
-from tests.cache.toy import SPECS, Teacher, build, tree, units
-
-ROOT = Path(__file__).parents[2]
+from cache.build import Pool
+from cache.store import LockTimeoutError, open_store
+from cache.store.lock import Lock
+from tests.cache.toy import SPECS, build, tree, units
+from tests.imports import ROOT
 
 
 def start(store: Path, pool: Path, count: int, pause: float, log: Path) -> "subprocess.Popen[bytes]":
@@ -80,14 +77,16 @@ def test_many_kills_end_in_the_bytes_of_an_undisturbed_run(tmp_path: Path, seed:
     kill_many_times(tmp_path, kills=25, count=40, seed=100 + seed)
 
 
-@pytest.mark.parametrize("point", ["cache.pool.os.replace", "cache.build.publish", "cache.publish.os.rename"])
+@pytest.mark.parametrize(
+    "point", ["cache.store.replacing.os.replace", "cache.build.build.publish", "cache.store.replacing.os.rename"]
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_at_a_chosen_point_ends_in_the_same_bytes(tmp_path: Path, point: str, when: str) -> None:
     program = f"""
 import os, sys
 from pathlib import Path
 from tests.cache import toy
-from cache import Pool
+from cache.build import Pool
 import {point.rsplit(".", 2)[0] if ".os." in point else point.rsplit(".", 1)[0]} as module
 owner = module.os if ".os." in {point!r} else module
 name = {point.rsplit(".", 1)[1]!r}
@@ -111,27 +110,6 @@ toy.build(Path(sys.argv[1]), toy.units(4), pool=Pool(sys.argv[2]))
     build(tmp_path / "undisturbed", units(4))
     assert tree(tmp_path / "s.zarr") == tree(tmp_path / "undisturbed")
     assert not list(tmp_path.glob(".*building*"))
-
-
-def test_without_an_atomic_exchange_a_kill_between_two_renames_is_repaired(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "s.zarr"
-    build(path, units(2))
-    before = tree(path)
-    monkeypatch.setattr("cache.publish._exchange", lambda one, other: False)
-    build(path, units(3))
-    assert len(open_store(path)) == 6
-    # What a kill between the two leaves: the old store in a dead run's folder, and none in its place.
-    build(path, units(2))
-    left = tmp_path / ".s.zarr.building-dead"
-    left.mkdir()
-    path.rename(left / "old")
-    teacher = Teacher()
-    build(path, units(2), teacher=teacher)
-    assert teacher.asked == []
-    assert tree(path) == before
-    assert not left.exists()
 
 
 def test_two_runs_at_once_compute_once_and_end_in_the_same_bytes(tmp_path: Path) -> None:
@@ -173,7 +151,7 @@ def test_a_forked_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
     program = """
 import os, sys, time
 from pathlib import Path
-from cache.lock import Lock
+from cache.store.lock import Lock
 lock = Lock(Path(sys.argv[1]))
 lock.acquire()
 if os.fork() == 0:
@@ -206,20 +184,3 @@ def test_a_lock_file_that_was_replaced_is_locked_anew(tmp_path: Path) -> None:
         assert second.held
         assert not Lock(path).try_acquire()
     first.release()
-
-
-def test_a_workplace_that_another_run_takes_for_a_dead_ones_is_made_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, made = tempfile.mkdtemp, []
-
-    def taken_at_once(*arguments: Any, **more: Any) -> str:
-        made.append(real(*arguments, **more))
-        if len(made) == 1:
-            os.rmdir(made[0])
-        return made[-1]
-
-    monkeypatch.setattr(tempfile, "mkdtemp", taken_at_once)
-    with workplace(tmp_path / "s.zarr") as folder:
-        assert folder.is_dir()
-    assert [Path(name).exists() for name in made] == [False, False]

@@ -45,7 +45,7 @@ def test_stages_that_were_ended_lose_nothing(
             run.finish(stage)
             lost += sum(run.pooled().get(path) != what for path, what in finished.items())
             assert run.digests(stage) == final, stage
-    left = [path for path in run.folder.rglob("*") if re.search(r"\.building-|\.partial|\.tmp-", path.name)]
+    left = [path for path in run.folder.rglob("*") if re.search(r"\.building-", path.name)]
     assert not [path for path in left if "made" not in path.parts], left
     with capsys.disabled():
         print(f"\n{tried} faults tried, {lost} rows lost")

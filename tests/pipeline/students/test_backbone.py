@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import AutoBackbone, ConvNextV2Config, ConvNextV2Model
 
-from pipeline.models.pretrained import PretrainedError
-from pipeline.params import SettingsError
-from pipeline.students import create_student, load_student
+from pipeline.core.settings import SettingsError
 from pipeline.students.backbone import BackboneError
+from pipeline.students.shared.model import create_student, load_student
+from pipeline.students.shared.pretrained import PretrainedError
 
 SIZES = {"hidden_sizes": [8, 12, 16, 20], "depths": [1, 1, 1, 1]}
 OTHERS = {
@@ -101,10 +101,10 @@ def test_a_hub_name_without_network_says_what_to_do():
         tiny(pretrained="someone/unknown")
 
 
-def test_random_weights_are_announced_and_lively(capsys):
-    lively, own = tiny(), tiny(linear_init="own")
+def test_random_weights_are_announced_and_spread(capsys):
+    spread, own = tiny(), tiny(linear_init="own")
     assert capsys.readouterr().err.count("convnextv2 begins with random weights") == 2
-    layers = [student.network.backbone.encoder.stages[0].layers[0].pwconv1.weight for student in (lively, own)]
+    layers = [student.network.backbone.encoder.stages[0].layers[0].pwconv1.weight for student in (spread, own)]
     assert layers[0].std() > 5 * layers[1].std()
 
 

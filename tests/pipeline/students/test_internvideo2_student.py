@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
+from pipeline.core.registry import find
 from pipeline.models.internvideo2 import CheckpointError, InternVideo2, InternVideo2Config
-from pipeline.registry import find
-from pipeline.students import StudentConfig, StudentModel, create_student, load_student
+from pipeline.students.shared.model import StudentConfig, StudentModel, create_student, load_student
 
 CLIP_SHAPE = (8, 224, 224, 3)
 
@@ -160,7 +160,7 @@ def test_the_stem_begins_as_a_cosine_basis_or_at_random():
 
 def test_linear_layers_begin_at_the_scale_of_their_width():
     options = {"embed_dim": 64, "depth": 1, "num_heads": 2, "pool_num_heads": 2}
-    wanted = {"lively": 1 / 8, "official": 0.02}
+    wanted = {"fan_in": 1 / 8, "official": 0.02}
     for init, deviation in wanted.items():
         torch.manual_seed(0)
         student = create_student(

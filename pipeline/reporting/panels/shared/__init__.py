@@ -1,0 +1,1 @@
+"""What panels share: the section, markup, axes, SVG, wording, pictures of videos."""
