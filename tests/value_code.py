@@ -30,9 +30,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "pipeline/rendering/clips.py": (
         "pipeline/rendering/clips.py",
         "pipeline/video/decoder.py",
-        "pipeline/video/decoders/shared/complaints.py",
-        "pipeline/video/decoders/shared/counting.py",
-        "pipeline/video/decoders/shared/h264.py",
+        "pipeline/video/decoders/shared/headers.py",
+        "pipeline/video/decoders/shared/packets.py",
+        "pipeline/video/decoders/shared/presentation.py",
+        "pipeline/video/decoders/shared/samples.py",
         "pipeline/video/decoders/auto.py",
         "pipeline/video/decoders/decord.py",
         "pipeline/video/decoders/pyav.py",

@@ -7,7 +7,7 @@ much faster, that is used instead (``whole``); the pixels are the same either wa
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,7 +197,7 @@ class PlanarPicture:
         )
 
 
-def _turn(pixels: NDArray[np.integer], quarters: int, is_mirrored: bool) -> NDArray[np.integer]:
+def _turn(pixels: NDArray[Any], quarters: int, is_mirrored: bool) -> NDArray[Any]:
     return np.rot90(pixels[:, ::-1] if is_mirrored else pixels, -quarters)
 
 

@@ -53,7 +53,7 @@ class DecordVideo:
         self._path, self._options = path, options
         with pyav.open(path, options=options) as other:
             self.info = replace(other.info, decoder=version())
-            if (other.info.seconds or 0) > _LONGEST_SECONDS:
+            if other.last_seconds > _LONGEST_SECONDS:
                 raise DecodeError("timestamps beyond a day, which make decord abort; set render.decoder to auto")
             whole = Box(0, 0, self.info.height, self.info.width)
             ends = sorted({0, self.info.num_frames - 1})

@@ -1,7 +1,7 @@
 """PyAV: FFmpeg as shipped in PyAV's own wheel. Reads forward, knows each frame by its time, refuses what is damaged.
 
-Which frames there are is read from the packets (``shared/packets.py``), hidden ones left out; then every decoded picture
-must be the next of them. A picture that is missing, or that FFmpeg marks as corrupt, is damage where it is shown;
+Which frames there are is read from the packets (``shared/packets.py``), without hidden ones; every decoded picture must
+be the next of them. A picture that is missing, or that FFmpeg marks as corrupt, is damage where it is shown;
 complaints that change no shown picture (a bad SEI message, references of hidden frames) are not. ``stream.frames`` and
 key-frame flags are never believed. A still image (PNG, JPEG, BMP, known by its first bytes) is a video of one frame
 without a rate.
@@ -12,8 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
-from itertools import chain, islice, pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -96,6 +95,7 @@ class PyavVideo:
         check_file(path)
         self._path, self._options = path, options
         self._container: InputContainer | None = None
+        self._decoded: Iterator[VideoFrame]
         self._header, plan = _read_header(path, options)
         try:
             self._start()
@@ -116,7 +116,7 @@ class PyavVideo:
         self._decoded = _decode(self._container, stream, self._errors)
         self._next = 0
 
-    def _shown(self, plan: Plan, first: VideoFrame) -> list[int] | list[None]:
+    def _shown(self, plan: Plan, first: VideoFrame) -> Sequence[int | None]:
         """The time of each frame; all None where frames are only known by their order.
 
         What comes before the first frame that decoding can begin with is not shown by any player.
@@ -126,8 +126,11 @@ class PyavVideo:
                 raise DecodeError("pictures are missing in the middle: the numbers of the stored pictures jump")
             found = [frame.pts for frame in self._all()]
             self._start()
-            known = all(time is not None for time in found)
-            return found if known and all(a < b for a, b in pairwise(found)) else [None] * len(found)
+            known = [time for time in found if time is not None]
+            in_order = len(known) == len(found) and all(a < b for a, b in pairwise(known))
+            return found if in_order else [None] * len(found)
+        if first.pts is None:
+            raise DecodeError("the first picture that is decoded has no time, though its packet has one")
         begin = bisect_left(plan.times, first.pts)
         times = plan.times[begin:]
         if begin and self._errors:
@@ -202,11 +205,15 @@ class PyavVideo:
     def _read_until(self, index: int) -> VideoFrame:
         for frame in self._decoded:
             time, expected = frame.pts, self._times[self._next]
-            if expected is not None and (time is None or time < self._times[0]):
+            if expected is None or time is None:
+                is_bad = bool(self._errors)
+            elif time < (self._times[0] or 0):
                 continue
-            if expected is not None and time < expected:
+            elif time < expected:
                 raise DecodeError(f"the picture after frame {self._next - 1} belongs to no packet of the file")
-            if frame.is_corrupt or (expected is not None and time > expected) or (expected is None and self._errors):
+            else:
+                is_bad = time > expected
+            if is_bad or frame.is_corrupt:
                 raise self._damage()
             if (frame.width, frame.height) != self._stored[:2]:
                 raise DecodeError(
@@ -236,7 +243,7 @@ class PyavVideo:
         Args:
             time: of the packet; None for the first trouble of the file.
         """
-        found = ""
+        found = words = ""
         container, stream = _open(self._path, DecodeOptions(), self._header.stream)
         with container:
             for packet in container.demux(stream):
@@ -244,15 +251,20 @@ class PyavVideo:
                     try:
                         is_bad = any(frame.is_corrupt for frame in packet.decode())
                     except DAMAGE as error:
-                        is_bad, found = True, found or say(error)
+                        is_bad, words = True, say(error)
                 texts = [text.strip() for _, _, text in messages]
                 if any(_LACKS_REFERENCE.search(text) for text in texts):
                     found = "it lacks a reference picture that is not in the file"
-                elif texts and (is_bad or packet.pts == time):
-                    found = found or f"the decoder reports “{texts[0].rstrip('.')}”"
+                elif is_bad or (texts and packet.pts == time):
+                    found = found or (f"the decoder reports “{texts[0].rstrip('.')}”" if texts else words)
                 if found and (time is None or (packet.dts is not None and packet.dts > time)):
                     break
         return f": {found}" if found else ""
+
+    @property
+    def last_seconds(self) -> float:
+        """Time of the last frame as stored; 0 where it has none."""
+        return float((self._times[-1] or 0) * self._header.time_base)
 
     def ends_well(self) -> bool:
         """Whether the last frame can be decoded from the last key frame on; False where only reading on will tell."""
@@ -284,13 +296,11 @@ class PyavVideo:
 
 
 def _read_header(path: Path, options: DecodeOptions) -> tuple[_Header, Plan]:
-    container, _ = _open(path, options, None)
-    with container:
+    with _open_container(path, options) as container:
         streams = presentation.candidates(container)
-        if len(streams) == 1:
+        if len(streams) == 1 and streams[0].width:
             check_size(streams[0].width, streams[0].height, options)
         stream, plan = presentation.choose(streams, read_packets(container, streams, options.max_frames))
-        check_size(stream.width, stream.height, options)
         if plan.num_packets == 0 or plan.times == []:
             raise DecodeError("the video has no frames")
         shape, count = presentation.shape(stream), len(container.streams.video)
@@ -309,18 +319,21 @@ def _read_header(path: Path, options: DecodeOptions) -> tuple[_Header, Plan]:
         ), plan
 
 
-def _open(path: Path, options: DecodeOptions, index: int | None) -> tuple[InputContainer, VideoStream]:
+def _open_container(path: Path, options: DecodeOptions) -> InputContainer:
     """Opens local files of the known video containers only: no playlist, no network."""
     still = _still_format(path)
     limits = {"protocol_whitelist": "file", "format_whitelist": still or _FORMATS}
     limits["max_pixels"] = str(options.max_frame_pixels)
     try:
-        container = av.open(f"file:{path}", format=still, options=limits, metadata_errors="replace")
+        return av.open(f"file:{path}", format=still, options=limits, metadata_errors="replace")
     except (*DAMAGE, OSError) as error:
         raise DecodeError(f"not a readable video: {say(error)}") from None
-    if index is None:
-        return container, None
-    stream = container.streams[index]
+
+
+def _open(path: Path, options: DecodeOptions, index: int) -> tuple[InputContainer, VideoStream]:
+    """A container, and a stream of it that is ready to be decoded."""
+    container = _open_container(path, options)
+    stream = next(one for one in container.streams.video if one.index == index)
     context = stream.codec_context
     # Where frames stand alone a complaint is about a shown frame; elsewhere FFmpeg marks the frames that are corrupt.
     err_detect = "explode" if context.codec.intra_only else "crccheck"

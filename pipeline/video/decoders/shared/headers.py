@@ -1,8 +1,8 @@
 """Which pictures a packet of H.264, HEVC, VP8 or VP9 shows, by its headers; and pictures of H.264 that are not there.
 
 A packet may be one field of two, a leading picture that no decoder shows, or a hidden reference. Every H.264 picture
-carries ``frame_num``, which grows by one from each reference picture to the next: a jump that the stream has not allowed
-itself means that pictures are missing. FFmpeg puts old pixels in their place and flags nothing at any ``err_detect``.
+carries ``frame_num``, which grows by one from each reference picture to the next: a jump that the stream has not
+allowed itself means that pictures are missing. FFmpeg puts old pixels in their place and flags nothing at any setting.
 
 Ref: ITU-T H.264, 7.3.2.1, 7.3.3, 7.4.3; H.265, 7.3.1, 7.3.2.3, 8.1.3; RFC 6386, 9.1; VP9 bitstream specification, 6.2
 and annex B. Left out: telling a jump of ``frame_num`` from a memory operation that sets it back, so a jump to 0 or 1
@@ -79,7 +79,7 @@ class _Nal:
     """
 
     def __init__(self, extradata: bytes, length_at: int) -> None:
-        self._length_bytes, self._length_at = 0, length_at
+        self._length_bytes, self._length_at, self._is_cut = 0, length_at, False
         self._configure(extradata)
 
     def _configure(self, extradata: bytes) -> None:
@@ -107,9 +107,10 @@ class _Nal:
             at = begin + int.from_bytes(data[at:begin], "big")
             if len(unit := data[begin : min(at, begin + _HEADER_BYTES)]) > 2:
                 yield unit
+        self._is_cut = at > len(data)
 
     def _packet(self, packet: Any) -> Iterator[bytes]:
-        """The units of a packet; one that begins with other parameter sets brings them with it."""
+        """The units of a packet; one with other parameter sets brings them with it."""
         if packet.has_sidedata("new_extradata"):
             self._configure(bytes(packet.get_sidedata("new_extradata")))
         return self._units(bytes(packet))
@@ -170,7 +171,7 @@ class _H264(_Nal):
                     # A header that cannot be read says nothing here; the decoder finds what is wrong with it.
                     return Shown(1)
             self._learn(unit)
-        return Shown(0)
+        return Shown(self._is_cut)
 
     def _slice(self, unit: bytes, is_keyframe: bool) -> Shown:
         bits = _Bits(unit[1 : 1 + _SLICE_BYTES])
@@ -220,18 +221,19 @@ class _Hevc(_Nal):
 
     def read(self, packet: Any) -> Shown:
         """What a packet shows."""
-        pictures = 0
+        pictures: int | None = None
         for unit in self._packet(packet):
             kind, layer = unit[0] >> 1 & 63, (unit[0] & 1) << 5 | unit[1] >> 3
             if kind in (36, 37):
                 self._ended = True
             elif kind > 31:
                 self._learn(unit)
-            elif layer == 0 and unit[2] & 128:
+            elif layer == 0 and pictures is None:
                 if 16 <= kind <= 23:
                     self._skips_leading, self._ended = kind != 21 or self._ended, False
-                pictures += not (kind in (8, 9) and self._skips_leading) and self._is_output(unit, kind)
-        return Shown(pictures)
+                is_leading = kind in (8, 9) and self._skips_leading
+                pictures = int(not is_leading and self._is_output(unit, kind))
+        return Shown(self._is_cut if pictures is None else pictures)
 
     def _is_output(self, unit: bytes, kind: int) -> bool:
         bits = _Bits(unit[2 : 2 + _SLICE_BYTES])

@@ -1,4 +1,4 @@
-"""Which frames a video shows, and when: read from its packets where the codec says what each shows, else by decoding."""
+"""Which frames a video shows, and when, read from its packets where the codec says what each of them shows."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ class Plan:
     """The pictures of one stream, as its packets have them.
 
     Attributes:
-        times: of each, in ticks of the stream, ascending; None where the packets do not tell, so that only decoding does.
+        times: of each, in ticks of the stream, ascending; None where only decoding tells.
         num_packets: in the file, hidden ones among them.
         fields: whether some are stored as two fields.
         gaps: of H.264, the times of pictures before which others are missing.
@@ -83,7 +83,7 @@ def read_packets(container: InputContainer, streams: Sequence[VideoStream], most
                 if packet.size == 0:
                     continue
                 plan = readings[packet.stream_index].plan
-                if packet.is_corrupt:
+                if packet.is_corrupt and container.format.name != "mpegts":
                     raise DecodeError(f"the container is damaged at packet {plan.num_packets}")
                 if plan.num_packets >= most:
                     raise DecodeError(f"the video has more than {most} frames")

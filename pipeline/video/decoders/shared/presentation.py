@@ -3,12 +3,13 @@
 The stream: no cover, thumbnail or still picture; of several the one that the container marks as default, then the one
 with the most pixels, then the first. FFmpeg's command line chooses likewise.
 
-PyAV hands on neither a container's cropping nor its picture grids, so both are read from FFmpeg's own summary of the file.
+PyAV hands on neither a container's cropping nor its picture grids; both are read from FFmpeg's own summary of the file.
 """
 
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import av.logging
 import numpy as np
@@ -59,12 +60,12 @@ def choose(streams: Sequence[VideoStream], plans: Sequence[Plan]) -> tuple[Video
     return max(zip(streams, plans, strict=True), key=rank)
 
 
-def summary(container: InputContainer) -> str:
+def summary(container: Any) -> str:
     """FFmpeg's description of a file, as its command line prints it."""
     before = av.logging.get_level()
     av.logging.set_level(av.logging.INFO)
     try:
-        return container.dumps_format()
+        return str(container.dumps_format())
     finally:
         av.logging.set_level(before)
 
@@ -100,10 +101,11 @@ def orientation(frame: VideoFrame) -> tuple[int, bool]:
     Raises:
         DecodeError: it is turned by something else, or sheared.
     """
-    matrix = next((one for one in frame.side_data if one.type == SideData.DISPLAYMATRIX), None)
+    side_data: Any = frame.side_data
+    matrix = next((bytes(one) for one in side_data if one.type == SideData.DISPLAYMATRIX), None)
     if matrix is None:
         return 0, False
-    a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).astype(float)
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
     is_mirrored = a * d - b * c < 0
     if is_mirrored:
         a, b = -a, -b

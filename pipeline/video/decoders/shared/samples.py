@@ -85,7 +85,7 @@ def _convert(frame: VideoFrame, colour: Colour) -> NDArray[np.uint8]:
 
 @lru_cache
 def _converts_alike(width: int, colour: Colour) -> bool:
-    """Whether FFmpeg, on this machine, converts 8-bit 4:2:0 to the very bytes of ``pipeline.video.colour``; tried on noise.
+    """Whether FFmpeg, on this machine, converts 8-bit 4:2:0 to the very bytes of ``colour.py``; tried on noise.
 
     It does on x86-64, whose instructions round as the colour rule says.
 
