@@ -130,9 +130,13 @@ def _study(study: Study) -> Markup:
         ]
         for row in study.rows
     ]
-    base = listed([f"{key.rpartition('.')[2].replace('_', ' ')} = {value}" for key, value in study.base.items()])
+    base = listed([f"{key.rpartition('.')[2].replace('_', ' ')} = {_worded(value)}" for key, value in study.base.items()])
     caption = f"Means over runs; differences, paired by seed, from {base}" if base else "Means over runs"
     numbers = table(caption, ["setting", what, "difference", "runs"], cells, wide=["runs"])
     drawn = figure(dots(f"studies-{study.name}", entries, what), "Means over runs, with 95 % intervals.")
     heading = Markup("<h3>{}</h3>").format(name[:1].upper() + name[1:])
     return joined([heading, side_by_side(drawn, numbers), note(f"Made at commit {study.commit[:12]}.")])
+
+
+def _worded(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
