@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.core.settings import Count, NonNegative, Positive, Section
+from pipeline.core.settings import Count, NonNegative, Positive, Section, file_of
 
 
 class AdaptSettings(Section):
     """The teacher, and the InternVQA recipe that turns its head towards opinion scores."""
 
-    teacher: str
+    teacher: Annotated[str, file_of("teachers")]
     """A file of ``pipeline/teachers/``."""
     checkpoint: str | None
     """Path of a weights file or folder; null takes the weights shipped with the teacher, or none."""
