@@ -28,8 +28,8 @@ class AdaptSettings(Section):
     token_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the tokens that a training step sees, drawn anew each step; scoring sees all."""
     val_tolerance: NonNegative = 0.0
-    """Of the epochs whose validation SRCC is within this of the best one's, the last is kept: a difference that few
-    contents cannot tell is no reason to stop earlier."""
+    """Of the epochs whose validation SRCC is within this of the best one's, the last is used: a difference that few
+    contents cannot show is no reason to stop earlier."""
     validation_views: Count | None = None
     """Views per validation video that choose the epoch, the first ones; null takes all that are cached."""
     head_init_scale: Positive
