@@ -12,7 +12,7 @@ from torch import nn
 from pipeline.models import saved_state
 from pipeline.models.saved_state import SavedState, identity
 from pipeline.models.training import Training, TrainingError, averaged, best_epoch, cosine_with_warmup
-from tests.rooms import copy_of_rooms
+from tests.resuming import copy_of_rooms
 
 ROOM = "pipeline/workers"
 CPU = torch.device("cpu")

@@ -9,16 +9,15 @@ from accelerate.state import AcceleratorState
 
 from pipeline.core.manifest import read_labels, write_labels
 from pipeline.core.registry import UnknownName
-from pipeline.students.data.rows import AlignedData
-from pipeline.models.saved_state import SavedState
 from pipeline.models.training import TrainingError
+from pipeline.students.data.rows import AlignedData
 from pipeline.students.distillation.batches import epoch_rows, prefetched
 from pipeline.students.distillation.distill import ROOMS, TrainingResult, distill
 from pipeline.students.distillation.projection import ProjectionError, possible_losses, with_projectors
 from pipeline.students.losses.shared.weighting import weighted_losses
 from pipeline.students.shared.model import create_student
 from tests.pipeline.students.test_students import make_student
-from tests.rooms import copy_of_rooms
+from tests.resuming import change, copy_of_rooms, kill
 from tests.tiny_run import tiny_settings, write_tiny_run
 
 
@@ -61,20 +60,6 @@ def test_bfloat16_trains_otherwise_but_about_as_well(trained, tiny_paths, tmp_pa
         assert others["train_loss"] == pytest.approx(values["train_loss"], rel=0.2)
 
 
-def kill(monkeypatch, epochs, work):
-    """Ends a training after it has saved so many epochs."""
-    save = SavedState.save
-
-    def save_then_die(self, state):
-        save(self, state)
-        if len(state["history"]) == epochs:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(SavedState, "save", save_then_die)
-        work()
-
-
 @pytest.mark.parametrize("options", [{}, {"weight_average": 0.9, "epochs": 3, "patience": 2}])
 def test_killed_and_resumed_equals_uninterrupted(tiny_paths, tmp_path, monkeypatch, capsys, options):
     dropout = {"embed_dim": 32, "depth": 2, "num_heads": 2, "pool_num_heads": 2, "head_dropout": 0.2}
@@ -97,12 +82,11 @@ def test_a_run_under_changed_code_begins_anew_and_says_which(tiny_paths, tmp_pat
     kill(monkeypatch, 1, lambda: run(tiny_paths, tmp_path / "killed", epochs=2))
     kill(monkeypatch, 2, lambda: run(tiny_paths, tmp_path / "killed", epochs=2))
     assert "going on after epoch 1" in capsys.readouterr().err
-    file = root / room if room.endswith(".py") else next((root / room).rglob("[a-z]*.py"))
-    file.write_text(file.read_text(encoding="utf-8") + "\n_ADDED = 1\n", encoding="utf-8")
+    file = change(root, room)
     kill(monkeypatch, 1, lambda: run(tiny_paths, tmp_path / "killed", epochs=2))
     shown = capsys.readouterr().err
     assert "distill: the training begins anew: the nearest unfinished training" in shown
-    assert f"differs in the code of {file.relative_to(root)}\n" in shown
+    assert f"differs in the code of {file}\n" in shown
 
 
 def test_another_run_is_never_resumed(tiny_paths, tmp_path, capsys):
