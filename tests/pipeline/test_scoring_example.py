@@ -1,4 +1,4 @@
-"""The example of ``pipeline/SCORING.md``: an ONNX file scored with numpy, PyAV and ONNX Runtime alone."""
+"""The example of ``docs/scoring.md``: an ONNX file scored with numpy, PyAV and ONNX Runtime alone."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from pipeline.views import ViewPolicy
 from tests.scoring_models import CALIBRATION, make_student
 from tests.videos import write_video
 
-DOCUMENT = Path(__file__).parents[2] / "pipeline/SCORING.md"
+DOCUMENT = Path(__file__).parents[2] / "docs/scoring.md"
 ALONE = """
 import runpy, sys
 
