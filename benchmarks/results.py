@@ -89,7 +89,7 @@ def table(results: Mapping[str, Any], order: Sequence[str]) -> str:
         "",
         "Written by `python -m benchmarks` (`make bench`); do not edit. Each figure is the median over rounds of a",
         "ratio within one run, with its lowest and highest value; seconds and rates are medians too. What was tried:",
-        "`benchmarks/README.md`.",
+        "`docs/decisions.md`.",
         "",
         "| measure | what | held against | ratio | low … high | goal | | in numbers |",
         "|---|---|---|---|---|---|---|---|",
@@ -115,7 +115,7 @@ def _machines(results: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     busy = {name: results[name]["processors_busy_with_other_work"] for name in names}
     if loaded := [f"{name} ({count:.1f})" for name, count in busy.items() if count > _BUSY]:
         lines.append(
-            "- **Taken while other programs kept processors busy** (how many, just before each): "
+            "- **Taken while other programs used the processors** (how many, just before each): "
             + ", ".join(loaded)
             + "."
         )
