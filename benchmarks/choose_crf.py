@@ -22,9 +22,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pipeline.errors import PipelineError
-from pipeline.scores import VideoScore
-from pipeline.scoring import QualityScorer
+from pipeline.core.errors import PipelineError
+from pipeline.scoring.scorer import QualityScorer
+from pipeline.scoring.scores import VideoScore
 from pipeline.synthesis import fullreference
 from pipeline.synthesis.encoding import CODECS, CONTAINERS, CRF_RANGES, PRESETS, Codec, Recipe, decode, encode
 from pipeline.synthesis.planes import Shape, Video420

@@ -25,13 +25,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.plain import plain_forward
-from cache import ArraySpec, Failed, Job, Pool, Rows, Unit, build_store, open_store
+from cache.build import Pool, build_store
+from cache.store import ArraySpec, Failed, Job, Rows, Unit, open_store
 from pipeline.models.internvideo2.config import InternVideo2Config, variant_config
 from pipeline.models.internvideo2.flops import count_flops
 from pipeline.models.internvideo2.inference import compile_blocks, lower_weights
 from pipeline.models.internvideo2.model import InternVideo2
-from pipeline.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalise
-from pipeline.staging import staged, stream
+from pipeline.models.pixels import IMAGENET_MEAN, IMAGENET_STD, normalise
+from pipeline.models.staging import staged, stream
 
 OUTPUT = Path(__file__).parent / "results_gpu.json"
 _VIEWS = 4

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from pipeline.models.internvideo2 import (
     VARIANTS,
     InternVideo2,

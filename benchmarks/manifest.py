@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.manifest import read_labels, read_videos, write_labels, write_videos
-from pipeline.params import PrepareSettings, Split
-from pipeline.preparation import Tables, prepare
+from pipeline.core.manifest import read_labels, read_videos, write_labels, write_videos
+from pipeline.preparation.prepare import Tables, prepare
+from pipeline.preparation.settings import PrepareSettings, Split
 
 _HOUR_NS = 3600 * 10**9
 

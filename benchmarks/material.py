@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cache import ArraySpec, Failed, Job, Pool, Rows, Unit, build_store
-from pipeline.digests import file_digest
-from pipeline.manifest import Split, Video
-from pipeline.params import DistillSettings, load_params
-from pipeline.views import ViewPolicy
+from cache.build import Pool, build_store
+from cache.store import ArraySpec, Failed, Job, Rows, Unit
+from pipeline.core.files import file_digest
+from pipeline.core.manifest import Split, Video
+from pipeline.rendering.policy import ViewPolicy
+from pipeline.students.distillation.settings import DistillSettings
+from stages.params import load_params
 
 EMBEDDING = ArraySpec("embedding", "float16", (768,), ("channel",), {"benchmark": 1})
 SMALL_CLIP = ArraySpec("clip", "uint8", (8, 64, 64, 3), ("t", "h", "w", "c"), {"benchmark": 1})
@@ -99,14 +101,15 @@ def write_teacher(folder: Path, variant: str = "default", *, num_frames: int = 8
     """
     import torch
 
-    from pipeline.adaptation import DESCRIPTION
     from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config, variant_config
-    from pipeline.models.preprocessing import FINETUNED
     from pipeline.teachers import internvideo2_tiny
+    from pipeline.teachers.adaptation.initial import teacher_config
+    from pipeline.teachers.shared.preprocessing import FINETUNED
+    from pipeline.teachers.shared.saved import DESCRIPTION
 
     torch.manual_seed(0)
     if variant == "default":
-        own = internvideo2_tiny.config().to_dict()
+        own = teacher_config("internvideo2_tiny").to_dict()
         config, preprocessing = InternVideo2Config(**{**own, "num_classes": 1}), internvideo2_tiny.PREPROCESSING
     else:
         config, preprocessing = variant_config(variant, num_frames=num_frames, num_classes=400), FINETUNED
@@ -160,9 +163,9 @@ def write_run(
     Returns:
         The folder ``data``.
     """
-    from pipeline.aligned import CLIP_DIGEST
-    from pipeline.manifest import Label, ScoreScale, write_labels, write_scales
-    from pipeline.manifest import write_videos as write_table
+    from pipeline.core.manifest import Label, ScoreScale, write_labels, write_scales
+    from pipeline.core.manifest import write_videos as write_table
+    from pipeline.students.data.rows import CLIP_DIGEST
 
     data = root / "data"
     data.mkdir(parents=True, exist_ok=True)

@@ -1,64 +1,9 @@
-"""The row store: what the teacher saw and said, kept so that it can neither be lost nor mixed up.
+"""The row store: the teacher's inputs and outputs, stored so that no row can be lost or mixed with another.
 
-It knows arrays, keys and digests; it knows nothing of torch, of models or of video. ``README.md`` here specifies the
-format on disk.
+``cache.store`` reads, ``cache.build`` writes, ``cache.tools`` has the commands. None of them knows torch, a model or a
+video. ``README.md`` here specifies the format on disk.
 """
 
-from cache.build import build_store
-from cache.dvc_source import last_committed
-from cache.errors import (
-    CacheError,
-    DiskError,
-    ExchangeError,
-    FingerprintMismatchError,
-    FormatVersionError,
-    LockTimeoutError,
-    PoolError,
-    RowError,
-    SpecError,
-    StoreError,
-)
-from cache.fingerprint import canonical, difference, digest
-from cache.pool import Pool
-from cache.specs import (
-    ArraySpec,
-    BuildReport,
-    Failed,
-    Job,
-    Rows,
-    TooManyFailed,
-    TooManyFailedError,
-    Unit,
-)
 from cache.store import Store, open_store
-from cache.verify import Problem
 
-__all__ = [
-    "ArraySpec",
-    "BuildReport",
-    "CacheError",
-    "DiskError",
-    "ExchangeError",
-    "Failed",
-    "FingerprintMismatchError",
-    "FormatVersionError",
-    "Job",
-    "LockTimeoutError",
-    "Pool",
-    "PoolError",
-    "Problem",
-    "RowError",
-    "Rows",
-    "SpecError",
-    "Store",
-    "StoreError",
-    "TooManyFailed",
-    "TooManyFailedError",
-    "Unit",
-    "build_store",
-    "canonical",
-    "difference",
-    "digest",
-    "last_committed",
-    "open_store",
-]
+__all__ = ["Store", "open_store"]

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from cache.errors import CacheError
-from pipeline.adaptation import adapt
-from pipeline.manifest import DATA_ROOT
-from pipeline.params import load_params
-from pipeline.records import timed, write_json
-from stages import run_stage
+from cache.store.errors import CacheError
+from pipeline.core.files import write_json
+from pipeline.core.manifest import DATA_ROOT
+from pipeline.teachers.adaptation.adapt import adapt
+from stages import run_stage, timed
+from stages.params import load_params
 
 
 def main() -> None:

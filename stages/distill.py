@@ -3,14 +3,13 @@
 import sys
 from pathlib import Path
 
-from cache.errors import CacheError
-from pipeline.aligned import DataPaths
-from pipeline.model_card import write_model_card
-from pipeline.params import load_params
-from pipeline.records import replacing_folder, timed, write_json
-from pipeline.tables import write_rows
-from pipeline.training import distil
-from stages import run_stage
+from cache.store.errors import CacheError
+from pipeline.core.files import replacing_folder, write_json, write_rows
+from pipeline.scoring.card import write_model_card
+from pipeline.students.data.rows import DataPaths
+from pipeline.students.distillation.distill import distil
+from stages import run_stage, timed
+from stages.params import load_params
 
 STUDENT = Path("models/student")
 

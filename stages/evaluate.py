@@ -3,14 +3,13 @@
 import sys
 from pathlib import Path
 
-from cache.errors import CacheError
-from pipeline.aligned import DataPaths
-from pipeline.evaluation import baseline_rows, difference_rows, evaluate, prediction_rows
-from pipeline.near_duplicates import near_duplicates
-from pipeline.params import load_params
-from pipeline.records import timed, write_json
-from pipeline.tables import write_rows
-from stages import run_stage
+from cache.store.errors import CacheError
+from pipeline.core.files import write_json, write_rows
+from pipeline.evaluation.evaluate import baseline_rows, difference_rows, evaluate, prediction_rows
+from pipeline.evaluation.near_duplicates import near_duplicates
+from pipeline.students.data.rows import DataPaths
+from stages import run_stage, timed
+from stages.params import load_params
 
 
 def main() -> None:

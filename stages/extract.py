@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from cache.errors import CacheError
-from pipeline.extraction import Plan, extract
-from pipeline.manifest import DATA_ROOT
-from pipeline.params import load_params
-from pipeline.records import timed, write_json
-from pipeline.tuning import dry_run, propose
-from stages import run_stage
+from cache.store.errors import CacheError
+from pipeline.core.files import write_json
+from pipeline.core.manifest import DATA_ROOT
+from pipeline.teachers.extraction.extract import extract
+from pipeline.teachers.extraction.extractor import Plan
+from pipeline.teachers.extraction.tuning import dry_run, propose
+from stages import run_stage, timed
+from stages.params import load_params
 
 
 def main() -> None:

@@ -3,12 +3,12 @@
 A picture of the data set is drawn beside its metrics.
 """
 
-from pipeline.manifest import DATA_ROOT, write_labels, write_scales, write_videos
-from pipeline.overview import draw_overview
-from pipeline.params import load_params
-from pipeline.preparation import prepare, summary
-from pipeline.records import timed, write_json
-from stages import run_stage
+from pipeline.core.files import write_json
+from pipeline.core.manifest import DATA_ROOT, write_labels, write_scales, write_videos
+from pipeline.preparation.overview import draw_overview
+from pipeline.preparation.prepare import prepare, summary
+from stages import run_stage, timed
+from stages.params import load_params
 
 
 def main() -> None:

@@ -2,18 +2,19 @@
 
 import sys
 
-from cache.errors import CacheError
-from pipeline.manifest import DATA_ROOT, read_videos
-from pipeline.params import load_params
-from pipeline.records import timed, write_json
-from pipeline.rendering import render, view_policies
-from stages import run_stage
+from cache.store.errors import CacheError
+from pipeline.core.files import write_json
+from pipeline.core.manifest import DATA_ROOT, read_videos
+from pipeline.core.registry import find
+from pipeline.rendering.render import render, view_policies
+from stages import run_stage, timed
+from stages.params import load_params
 
 
 def main() -> None:
     """Decodes each video once and stores its views."""
     params = load_params()
-    policies = view_policies(params.render, params.adapt.teacher)
+    policies = view_policies(params.render, find("teachers", params.adapt.teacher).PREPROCESSING)
     videos = read_videos(DATA_ROOT / "videos.csv")
     with timed("render") as results:
         report = render(

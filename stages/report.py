@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from cache.errors import CacheError
-from pipeline.params import load_params
-from pipeline.records import timed
+from cache.store.errors import CacheError
 from pipeline.reporting import write_report
-from stages import run_stage
+from stages import run_stage, timed
+from stages.params import load_params
 
 
 def main() -> None:

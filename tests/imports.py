@@ -1,17 +1,19 @@
 """Which of the project's files a module imports, directly or through others, found without running anything."""
 
 import ast
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("benchmarks", "stages", "pipeline", "cache")
 
 
-def closure(path: Path) -> set[str]:
+def closure(path: Path, *, stop: Collection[str] = ()) -> set[str]:
     """The project's files that importing ``path`` may load, lazy imports included.
 
     Args:
         path: a module, relative to the project.
+        stop: files whose own imports are not followed.
 
     Returns:
         Paths relative to the project, ``path`` among them.
@@ -24,9 +26,17 @@ def closure(path: Path) -> set[str]:
         if name in found:
             continue
         found.add(name)
-        for module in _imported(file):
+        for module in () if name in stop else _imported(file):
             waiting.extend(_files_of(module))
     return {name for name in found if (ROOT / name).stat().st_size}
+
+
+def has_code(place: Path) -> bool:
+    """Whether a file, or one in a folder, holds more than a docstring."""
+    if place.is_dir():
+        return any(has_code(file) for file in place.rglob("*.py"))
+    body = ast.parse(place.read_text(encoding="utf-8")).body
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
 
 
 def _imported(file: Path) -> set[str]:

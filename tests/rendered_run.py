@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from cache import Pool
-from pipeline.aligned import DataPaths
-from pipeline.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
-from pipeline.params import RuntimeSettings, load_params
-from pipeline.rendering import render
+from cache.build import Pool
+from pipeline.core.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
+from pipeline.core.settings import RuntimeSettings
+from pipeline.rendering.render import render
+from pipeline.students.data.rows import DataPaths
+from stages.params import load_params
 from tests.scoring_models import POLICY
 from tests.tiny_run import PARAMS, write_targets
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline.calibration import Calibration
-from pipeline.clips import clip_fingerprint
-from pipeline.domain import fit_domain, video_vector
-from pipeline.students import StudentModel, create_student
-from pipeline.views import ViewPolicy
+from pipeline.rendering.clips import clip_fingerprint
+from pipeline.rendering.policy import ViewPolicy
+from pipeline.students.shared.calibration import Calibration
+from pipeline.students.shared.domain import fit_domain, video_vector
+from pipeline.students.shared.model import StudentModel, create_student
 
 POLICY = ViewPolicy(policy="fragments", sampling="uniform", num_frames=4, size=56, grid=2, antialias=False)
 NUM_VIEWS = 3

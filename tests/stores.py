@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cache import ArraySpec, Failed, Job, Rows, Unit, build_store
-from pipeline.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
+from cache.build import build_store
+from cache.store import ArraySpec, Failed, Job, Rows, Unit
+from pipeline.core.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
 
 VIEWS = 2
 SHAPE = (8, 112, 112, 3)

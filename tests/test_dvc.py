@@ -1,116 +1,130 @@
-"""dvc.yaml and benchmarks/dvc.yaml say what each stage really depends on."""
+"""dvc.yaml says what each stage really depends on, and dvc.lock is that of the committed tree."""
 
+import hashlib
+import json
+import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from dvc.repo import Repo
+from ruamel.yaml import YAML
 
-from pipeline.params import Params, load_params
-from pipeline.registry import names
-from tests.imports import ROOT, closure
+from pipeline.core.registry import names
+from stages.params import load_params
+from tests.imports import ROOT, closure, has_code
 
 STAGES = ("prepare", "render", "adapt", "extract", "distill", "evaluate", "report")
+CHOSEN = {
+    "prepare": ("preparation.datasets", "video.decoders"),
+    "render": ("video.decoders", "rendering.policies"),
+    "distill": ("students.losses",),
+    "evaluate": ("evaluation.metrics", "evaluation.baselines"),
+    "report": ("reporting.panels",),
+}
+"""Rooms whose plug-ins a stage finds by name, any of them; the one teacher and the one student are looked up below."""
+FREE = {"stages/params.py", "cache/__init__.py"}
+"""Imported by stages and a dependency of none: the settings, of which DVC tracks each section, and a face that only hands
+on names of ``cache/store``."""
+NOT_IMPORTED = {
+    "adapt": {
+        "pipeline/core/scratch.py": "where the pool and the made files are",
+        "pipeline/models/plain_bases.py": "what scoring has in place of transformers",
+        "pipeline/models/staging.py": "moves batches to a GPU, for extract and distill",
+    },
+    "distill": {
+        "pipeline/core/scratch.py": "where the pool and the made files are",
+        "pipeline/models/plain_bases.py": "what scoring has in place of transformers",
+        "pipeline/models/internvideo2/": "of the homologous student",
+        "pipeline/students/shared/pretrained.py": "of the students backbone and swinv2_c2f",
+        "pipeline/students/shared/qmamba/": "of the student qmamba",
+    },
+}
+"""Files in the rooms of the two stages that train, which the default run does not import, and whose they are."""
 
 
 @pytest.fixture(scope="module")
 def stages() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return dict(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
 
 
-@pytest.fixture(scope="module")
-def compared() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "benchmarks/dvc.yaml").read_text(encoding="utf-8"))["stages"]
-
-
-def wanted_code(stage: str) -> set[str]:
-    """What the stage imports, the files that params.yaml chooses among them.
-
-    What the students share is wanted whichever of them is chosen: ``dvc exp run -S distill.student=…`` changes only the
-    choice, and must see it when that code has changed.
-    """
+def entries(stage: str) -> list[str]:
+    """The files that a stage begins with: its own, and the plug-ins that params.yaml may choose."""
     params = load_params(ROOT / "params.yaml")
-    found = closure(Path(f"stages/{stage}.py"))
-    for room in rooms_used(stage):
-        for name in chosen(room, stage, params):
-            found |= closure(Path(f"pipeline/{room}/{name}.py"))
-    return found - {f"pipeline/students/{name}.py" for name in names("students") if name != params.distill.student}
+    rooms = CHOSEN.get(stage, ())
+    files = [f"pipeline/{room.replace('.', '/')}/{name}.py" for room in rooms for name in names(room)]
+    if stage in ("render", "adapt"):
+        files.append(f"pipeline/teachers/{params.adapt.teacher}.py")
+    if stage in ("distill", "evaluate"):
+        files.append(f"pipeline/students/{params.distill.student}.py")
+    return [f"stages/{stage}.py", *files]
 
 
-def rooms_used(stage: str) -> list[str]:
-    return {
-        "prepare": ["datasets"],
-        "render": ["teachers", "decoders"],
-        "adapt": ["teachers"],
-        "distill": ["students", "losses"],
-        "evaluate": ["students"],
-    }.get(stage, [])
+@cache
+def imported(stage: str) -> frozenset[str]:
+    """The project's files with code that a stage may load, but for those that are free."""
+    found = set().union(*(closure(Path(entry), stop=FREE) for entry in entries(stage)))
+    return frozenset(name for name in found - FREE if has_code(ROOT / name))
 
 
-def chosen(room: str, stage: str, params: Params) -> list[str]:
-    return {
-        "datasets": names("datasets"),
-        "teachers": [params.adapt.teacher],
-        "students": names("students"),
-        "losses": list(params.distill.losses),
-        "decoders": ["auto", "decord", "pyav", "yuv"],
-    }[room]
+def code_deps(stage: dict[str, Any]) -> list[str]:
+    params = load_params(ROOT / "params.yaml")
+    chosen = {"${adapt.teacher}": params.adapt.teacher, "${distill.student}": params.distill.student}
+    deps = [str(dep) for dep in stage["deps"]]
+    for key, value in chosen.items():
+        deps = [dep.replace(key, value) for dep in deps]
+    return [dep for dep in deps if dep.split("/")[0] in ("cache", "pipeline", "stages")]
+
+
+def lies_in(file: str, places: list[str]) -> bool:
+    return any(file == place or file.startswith(place.rstrip("/") + "/") for place in places)
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_exactly_the_files_it_imports(stages: dict[str, Any], stage: str) -> None:
-    params = load_params(ROOT / "params.yaml")
-    listed = {
-        dep.replace("${prepare.dataset}", params.prepare.dataset)
-        .replace("${adapt.teacher}", params.adapt.teacher)
-        .replace("${distill.student}", params.distill.student)
-        for dep in stages[stage]["deps"]
-    }
-    check_code(stage, "dvc.yaml", listed, wanted_code(stage))
-
-
-def check_code(stage: str, file: str, listed: set[str], wanted: set[str]) -> None:
-    """What is wanted is listed, by itself or by a folder, and nothing else is."""
-    code = {dep for dep in listed if dep.endswith(".py")}
-    wanted = {path for path in wanted if not listed & {str(folder) for folder in Path(path).parents}}
-    missing, superfluous = sorted(wanted - code), sorted(code - wanted)
-    assert not missing, f"add to the deps of {stage} in {file}: {missing}"
-    assert not superfluous, f"{stage} does not import these; remove them from its deps in {file}: {superfluous}"
-
-
-@pytest.mark.parametrize("student", names("students"))
-def test_a_student_of_the_comparison_depends_on_exactly_the_files_it_imports(
-    stages: dict[str, Any], compared: dict[str, Any], student: str
+def test_every_import_lies_in_a_dependency_and_every_dependency_holds_an_import(
+    stages: dict[str, Any], stage: str
 ) -> None:
-    listed = {dep.replace("${key}", student) for dep in compared["student"]["do"]["deps"]}
-    wanted = closure(Path("benchmarks/comparison.py")) | closure(Path(f"pipeline/students/{student}.py"))
-    wanted = wanted.union(*(closure(Path(f"pipeline/losses/{name}.py")) for name in names("losses")))
-    check_code("student", "benchmarks/dvc.yaml", listed, wanted)
-    read = {dep for stage in ("distill", "evaluate") for dep in stages[stage]["deps"] if dep.startswith("data/")}
-    assert {dep for dep in listed if dep.startswith("data/")} == read
+    deps, files = code_deps(stages[stage]), imported(stage)
+    assert not (missing := sorted(file for file in files if not lies_in(file, deps))), f"{stage} imports {missing}"
+    idle = [dep for dep in deps if not any(lies_in(file, [dep]) for file in files) and has_code(ROOT / dep)]
+    assert not idle, f"{stage} imports nothing of its dependencies {idle}"
 
 
-def test_the_comparisons_probes_depend_on_exactly_the_files_they_import(compared: dict[str, Any]) -> None:
-    listed = set(compared["probes"]["deps"])
-    wanted = closure(Path("benchmarks/comparison.py"))
-    wanted = wanted.union(*(closure(Path(f"pipeline/losses/{name}.py")) for name in names("losses")))
-    check_code("probes", "benchmarks/dvc.yaml", listed, wanted)
+@pytest.mark.parametrize(
+    ("stage", "other"),
+    [("adapt", "students"), ("extract", "students"), ("distill", "teachers"), ("evaluate", "teachers")],
+)
+def test_students_and_teachers_do_not_meet(stages: dict[str, Any], stage: str, other: str) -> None:
+    wall = f"pipeline/{other}"
+    assert not [file for file in imported(stage) if file.startswith(wall)]
+    assert not [dep for dep in stages[stage]["deps"] if dep.startswith(wall)]
 
 
-def test_the_comparisons_table_depends_on_what_makes_it(compared: dict[str, Any]) -> None:
-    deps = compared["table"]["deps"]
-    assert {"benchmarks/comparison.py", "benchmarks/ledger.py", "pipeline/metrics.py"} <= set(deps)
+@pytest.mark.parametrize("stage", sorted(NOT_IMPORTED))
+def test_files_of_a_training_stages_rooms_are_imported_but_for_a_named_few(stages: dict[str, Any], stage: str) -> None:
+    places = [ROOT / dep for dep in code_deps(stages[stage])]
+    files = {file for place in places for file in ([place] if place.is_file() else place.rglob("*.py"))}
+    idle = {file.relative_to(ROOT).as_posix() for file in files if has_code(file)} - imported(stage)
+    named = list(NOT_IMPORTED[stage])
+    assert not (surplus := sorted(file for file in idle if not lies_in(file, named))), f"{stage}: {surplus}"
+    assert not (gone := [name for name in named if not any(lies_in(file, [name]) for file in idle)]), gone
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_what_a_stage_depends_on_is_a_file_or_another_stages_out(stages: dict[str, Any], stage: str) -> None:
+def test_a_dependency_is_in_git_or_another_stages_out(stages: dict[str, Any], stage: str) -> None:
     made = {next(iter(out)) if isinstance(out, dict) else out for name in stages for out in outs_of(stages[name])}
     for dep in stages[stage]["deps"]:
-        if "${" not in dep and dep not in made:
+        if "${" not in dep and dep not in made and not any(out.startswith(f"{dep}/") for out in made):
             assert (ROOT / dep).exists(), f"{stage} depends on {dep}, which neither git nor a stage provides"
-            assert not (ROOT / dep).is_dir() or dep in ("data/raw", "pipeline/datasets"), (
-                f"{stage} depends on the folder {dep}; name its files"
-            )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_room_that_is_a_dependency_holds_no_document_and_no_data(stages: dict[str, Any], stage: str) -> None:
+    for dep in code_deps(stages[stage]):
+        stray = [path for path in (ROOT / dep).rglob("*") if path.suffix in (".md", ".csv", ".json", ".safetensors")]
+        assert not stray, f"{stage} would run again for {stray}"
 
 
 def outs_of(stage: dict[str, Any]) -> list[Any]:
@@ -119,14 +133,102 @@ def outs_of(stage: dict[str, Any]) -> list[Any]:
 
 def test_runtime_settings_are_tracked_by_no_stage(stages: dict[str, Any]) -> None:
     for name, stage in stages.items():
-        tracked = [param for param in stage.get("params", []) if isinstance(param, str)]
-        assert not [param for param in tracked if param.startswith("runtime")], name
+        assert not [param for param in stage["params"] if param.startswith("runtime")], name
 
 
-def test_no_out_persists_and_numbers_are_kept_by_git(stages: dict[str, Any]) -> None:
+def test_no_out_persists_and_figures_belong_to_git(stages: dict[str, Any]) -> None:
     for name, stage in stages.items():
         for out in outs_of(stage):
             path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
             assert not options.get("persist"), f"{name}: {path} persists, which switches the run-cache off"
-            if path.endswith(("metrics.json", "timing.json", ".csv")) and path.startswith("results/"):
+            if path.startswith("results/") and path.endswith((".json", ".csv", ".png")):
                 assert options.get("cache") is False, f"{name}: {path} belongs to git"
+
+
+def test_the_file_is_short() -> None:
+    assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 190
+
+
+def test_the_lock_is_of_the_committed_tree(stages: dict[str, Any]) -> None:
+    locked = YAML(typ="safe").load(ROOT / "dvc.lock")["stages"]
+    for name in STAGES:
+        for dep in locked[name]["deps"]:
+            if (place := ROOT / dep["path"]).exists() and lies_in(dep["path"], tracked()):
+                assert dep["md5"] == md5(place), f"{name}: {dep['path']} is not as in dvc.lock; run dvc repro, commit"
+
+
+@cache
+def tracked() -> list[str]:
+    return ["cache", "pipeline", "stages", "models/pretrained", "results"]
+
+
+def md5(place: Path) -> str:
+    """DVC's digest of a file, or of a folder: of the sorted list of its files."""
+    if place.is_file():
+        return hashlib.md5(place.read_bytes()).hexdigest()
+    rows = [
+        {"md5": md5(file), "relpath": file.relative_to(place).as_posix()}
+        for file in place.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    ]
+    return hashlib.md5(json.dumps(sorted(rows, key=lambda row: row["relpath"])).encode()).hexdigest() + ".dir"
+
+
+EDITS = {
+    "pipeline/students/qmamba.py": set(),
+    "pipeline/students/fragments.py": {"distill", "evaluate"},
+    "pipeline/students/losses/cosine.py": {"distill"},
+    "pipeline/students/shared/calibration.py": {"distill", "evaluate"},
+    "pipeline/reporting/page.py": {"report"},
+    "pipeline/scoring/card.py": set(),
+    "pipeline/preparation/datasets/kvq.py": {"prepare"},
+    "pipeline/commands/score.py": set(),
+    "pipeline/reporting/settings.py": {"report"},
+    "pipeline/rendering/settings.py": {"render"},
+    "pipeline/evaluation/settings.py": {"evaluate"},
+    "pipeline/teachers/internvideo2_1b.py": set(),
+    "pipeline/teachers/internvideo2_tiny.py": {"render", "adapt"},
+    "pipeline/teachers/adaptation/fine_tuning.py": {"adapt"},
+    "pipeline/teachers/extraction/extract.py": {"extract"},
+    "pipeline/teachers/pretraining/training.py": set(),
+    "cache/tools/gc.py": set(),
+    "cache/build/pool.py": {"render", "extract"},
+    "stages/params.py": set(),
+}
+"""A file of each room → the stages that run again once it is edited."""
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tracked files, with dvc.lock, as a repository of their own."""
+    place = tmp_path_factory.mktemp("copy")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, place / name)
+    subprocess.run(["git", "init", "-q", str(place)], check=True)
+    return place
+
+
+def changed_code(place: Path) -> set[str]:
+    """The stages of which DVC says that a dependency among the code has changed."""
+    with Repo(str(place)) as repo:
+        found = repo.status()
+    return {
+        stage
+        for stage, changes in found.items()
+        for change in changes
+        if isinstance(change, dict)
+        for path, state in change.get("changed deps", {}).items()
+        if state == "modified" and path.split("/")[0] in ("cache", "pipeline", "stages")
+    }
+
+
+def test_an_edit_runs_what_it_concerns_again_and_nothing_else(copy: Path) -> None:
+    assert changed_code(copy) == set()
+    for name, expected in EDITS.items():
+        text = (copy / name).read_text(encoding="utf-8")
+        (copy / name).write_text(text + "\n# edited\n", encoding="utf-8")
+        assert changed_code(copy) == expected, name
+        (copy / name).write_text(text, encoding="utf-8")

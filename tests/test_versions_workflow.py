@@ -16,13 +16,14 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.models.internvideo2 import InternVideo2
-from pipeline.teachers import internvideo2_tiny
+from pipeline.teachers.adaptation.initial import teacher_config
+from tests.imports import ROOT
 from tests.test_workflow import Project, git
 from tests.videos import write_video
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 OPTIONS = "{low: 1.0, high: 5.0, columns: {content: content}}"
-DOCUMENT = Path(__file__).parents[1] / "docs/using.md"
+DOCUMENT = ROOT / "docs/using.md"
 RAN: list[str] = []
 """Every command of these tests."""
 NAMES = [f"{content}_{crf}" for content in "abcde" for crf in (20, 45)]
@@ -49,8 +50,8 @@ class Brought(Project):
         (folder / "dvc.yaml").write_text(stages[: stages.index("  distill:\n")], encoding="utf-8")
         self.replace("embedding_normed, logits, tokens]", "embedding_normed]")
         torch.manual_seed(1)
-        internvideo2_tiny.config().save_pretrained(folder / "mine")
-        save_file(InternVideo2(internvideo2_tiny.config()).state_dict(), folder / "mine/model.safetensors")
+        teacher_config("internvideo2_tiny").save_pretrained(folder / "mine")
+        save_file(InternVideo2(teacher_config("internvideo2_tiny")).state_dict(), folder / "mine/model.safetensors")
         self.scores = {name: 4.5 if name.endswith("20") else 1.5 for name in NAMES}
         (folder / "data/raw/csv").mkdir(parents=True)
         for number, name in enumerate(NAMES):
@@ -99,7 +100,7 @@ class Brought(Project):
 
     def diff(self, *versions: str) -> dict:
         RAN.append(" ".join(["teachonce", "data", "diff", *versions]))
-        code = "import sys; from pipeline.cli import main; main()"
+        code = "import sys; from pipeline.commands.cli import main; main()"
         done = subprocess.run(
             [sys.executable, "-c", code, "data", "diff", *versions, "--json"],
             cwd=self.folder,

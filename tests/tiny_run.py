@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from cache import ArraySpec, Failed, Job, Rows, Unit, build_store, open_store
-from pipeline.aligned import CLIP_DIGEST, DataPaths
-from pipeline.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
-from pipeline.params import DistillSettings, load_params
+from cache.build import build_store
+from cache.store import ArraySpec, Failed, Job, Rows, Unit, open_store
+from pipeline.core.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
+from pipeline.students.data.rows import CLIP_DIGEST, DataPaths
+from pipeline.students.distillation.settings import DistillSettings
+from stages.params import load_params
+from tests.imports import ROOT
 
 CLIP_SHAPE = (4, 28, 28, 3)
 NUM_VIEWS = 2
 TARGET_DIM = 32
 LEVELS = (10, 25, 40)
 SPLITS = {"train": 8, "val": 3, "test": 3}
-PARAMS = Path(__file__).parents[1] / "params.yaml"
+PARAMS = ROOT / "params.yaml"
 
 
 def make_videos() -> tuple[list[Video], list[Label]]:

@@ -16,62 +16,65 @@ from tests.imports import ROOT, closure
 
 TABLE = Path("tests/value_code.json")
 COMMAND = "python -m tests.value_code"
-ENTRIES = ("pipeline/rendering.py", "pipeline/extraction.py")
+ENTRIES = ("pipeline/rendering/render.py", "pipeline/teachers/extraction/extract.py")
 """What the two stages that write stores run; all that they import is looked at, but for the cache."""
 
 OWNERS: dict[str, tuple[str, ...]] = {
-    "pipeline/views.py": ("pipeline/views.py", "pipeline/draws.py", "pipeline/models/sampling.py"),
-    "pipeline/resampling.py": ("pipeline/resampling.py",),
-    "pipeline/colour.py": ("pipeline/colour.py", "pipeline/pictures.py"),
-    "pipeline/clips.py": (
-        "pipeline/clips.py",
-        "pipeline/decoders/__init__.py",
-        "pipeline/decoders/_complaints.py",
-        "pipeline/decoders/_counting.py",
-        "pipeline/decoders/_h264.py",
-        "pipeline/decoders/auto.py",
-        "pipeline/decoders/decord.py",
-        "pipeline/decoders/pyav.py",
-        "pipeline/decoders/yuv.py",
+    "pipeline/rendering/views.py": (
+        "pipeline/rendering/views.py",
+        "pipeline/rendering/draws.py",
+        "pipeline/rendering/sampling.py",
     ),
-    "pipeline/targets.py": (
-        "pipeline/targets.py",
-        "pipeline/extraction.py",
-        "pipeline/models/preprocessing.py",
+    "pipeline/video/resampling.py": ("pipeline/video/resampling.py",),
+    "pipeline/video/colour.py": ("pipeline/video/colour.py", "pipeline/video/pictures.py"),
+    "pipeline/rendering/clips.py": (
+        "pipeline/rendering/clips.py",
+        "pipeline/video/decoder.py",
+        "pipeline/video/decoders/shared/complaints.py",
+        "pipeline/video/decoders/shared/counting.py",
+        "pipeline/video/decoders/shared/h264.py",
+        "pipeline/video/decoders/auto.py",
+        "pipeline/video/decoders/decord.py",
+        "pipeline/video/decoders/pyav.py",
+        "pipeline/video/decoders/yuv.py",
+    ),
+    "pipeline/teachers/extraction/targets.py": (
+        "pipeline/teachers/extraction/targets.py",
+        "pipeline/teachers/extraction/extract.py",
+        "pipeline/teachers/shared/preprocessing.py",
         "pipeline/models/internvideo2/blocks.py",
         "pipeline/models/internvideo2/config.py",
-        "pipeline/models/internvideo2/inference.py",
+        "pipeline.models.internvideo2.inference.py",
         "pipeline/models/internvideo2/model.py",
         "pipeline/models/internvideo2/pooling.py",
         "pipeline/models/internvideo2/positions.py",
-        "cache/precision.py",
+        "cache/store/precision.py",
     ),
 }
 """Module with a ``VERSION`` → the modules it answers for."""
 
 EXEMPT: dict[str, str] = {
-    "pipeline/rendering.py": "resolves settings; what they come to is in the fingerprint",
-    "pipeline/adaptation.py": "makes the teacher's weights, whose digest is in the fingerprint",
-    "pipeline/fine_tuning.py": "makes the teacher's weights, see adaptation",
+    "pipeline/rendering/render.py": "resolves settings; what they come to is in the fingerprint",
+    "pipeline/teachers/adaptation/adapt.py": "makes the teacher's weights, whose digest is in the fingerprint",
+    "pipeline/teachers/adaptation/fine_tuning.py": "makes the teacher's weights, see adaptation",
     "pipeline/models/bases.py": "classes to inherit from, that compute nothing",
     "pipeline/models/stem.py": "initial weights, see adaptation",
     "pipeline/models/internvideo2/__init__.py": "names what the others hold",
-    "pipeline/models/internvideo2/adaptation.py": "reads checkpoints into weights, see adaptation",
+    "pipeline/models/internvideo2/refitting.py": "reads checkpoints into weights, see adaptation",
     "pipeline/models/internvideo2/loading.py": "reads checkpoints into weights, see adaptation",
     "pipeline/models/internvideo2/reading.py": "reads checkpoints into weights, see adaptation",
     "pipeline/models/internvideo2/recognition.py": "the architecture it recognises is in the fingerprint",
     "pipeline/models/internvideo2/flops.py": "counts operations",
-    "pipeline/staging.py": "moves bytes, and changes none",
-    "pipeline/optimisation.py": "of it extract uses the name of a device",
-    "pipeline/metrics.py": "figures of adapt",
-    "pipeline/manifest.py": "tables; a video's bytes are its identity",
-    "pipeline/params.py": "settings; what shapes a value is in the fingerprint",
-    "pipeline/workers.py": "who computes; any number gives the same bytes",
-    "pipeline/digests.py": "SHA-256 of files",
-    "pipeline/errors.py": "messages",
-    "pipeline/progress.py": "progress bar",
-    "pipeline/records.py": "figures of the stage",
-    "pipeline/registry.py": "finds modules by name",
+    "pipeline/models/staging.py": "moves bytes, and changes none",
+    "pipeline/models/optimisation.py": "of it extract uses the name of a device",
+    "pipeline/evaluation/metrics/shared/table.py": "figures of adapt",
+    "pipeline/core/manifest.py": "tables; a video's bytes are its identity",
+    "stages/params.py": "settings; what shapes a value is in the fingerprint",
+    "pipeline/workers/local.py": "who computes; any number gives the same bytes",
+    "pipeline/core/errors.py": "messages",
+    "pipeline/core/progress.py": "progress bar",
+    "pipeline/core/files.py": "figures of the stage",
+    "pipeline/core/registry.py": "finds modules by name",
 }
 """Modules that shape no value, or whose effect the fingerprint holds, with the reason."""
 

@@ -9,12 +9,14 @@ from torch.nn import functional
 
 from benchmarks.harness import Figure, Setting, at_most, in_turn, workshop
 from benchmarks.material import write_run
-from cache import open_store
-from pipeline.adaptation import adapt, initial_teacher
-from pipeline.manifest import Split
-from pipeline.models.preprocessing import normalise
-from pipeline.params import AdaptSettings, load_params
+from cache.store import open_store
+from pipeline.core.manifest import Split
+from pipeline.models.pixels import normalise
 from pipeline.teachers import internvideo2_tiny
+from pipeline.teachers.adaptation.adapt import adapt
+from pipeline.teachers.adaptation.initial import initial_teacher
+from pipeline.teachers.adaptation.settings import AdaptSettings
+from stages.params import load_params
 
 LIMIT = "the trunk once over all labelled clips, then per epoch the trainable part over tokens of a view of each video"
 _PARAMS = Path(__file__).parents[2] / "params.yaml"

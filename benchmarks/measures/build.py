@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.harness import Figure, Setting, timed
 from benchmarks.material import write_random_store
-from cache import Pool
+from cache.build import Pool
 
 LIMIT = "the same store built from nothing, every row forced to the disk"
 

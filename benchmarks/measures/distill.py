@@ -8,11 +8,11 @@ import torch
 
 from benchmarks.harness import Figure, Setting, at_most, workshop
 from benchmarks.material import distill_settings, write_run
-from pipeline import training
-from pipeline.aligned import AlignedData, DataPaths
-from pipeline.losses import Batch
-from pipeline.manifest import Split
-from pipeline.params import DistillSettings
+from pipeline.core.manifest import Split
+from pipeline.students.data.batch import Batch
+from pipeline.students.data.rows import AlignedData, DataPaths
+from pipeline.students.distillation import distill as training
+from pipeline.students.distillation.settings import DistillSettings
 
 LIMIT = "the same loop with every clip and target a tensor in RAM: the student's own arithmetic"
 _EPOCHS = 3

@@ -9,12 +9,14 @@ import torch
 
 from benchmarks.harness import Figure, Goal, Setting, at_least, in_turn, workshop
 from benchmarks.material import CLIP_SHAPE, write_random_store, write_teacher
-from cache import ArraySpec, open_store
-from pipeline.extraction import Plan, extract
+from cache.store import ArraySpec, open_store
+from pipeline.core.settings import RuntimeSettings
 from pipeline.models.internvideo2 import InternVideo2
-from pipeline.models.preprocessing import normalise
-from pipeline.params import RuntimeSettings, load_params
-from pipeline.targets import load_description
+from pipeline.models.pixels import normalise
+from pipeline.teachers.extraction.extract import extract
+from pipeline.teachers.extraction.extractor import Plan
+from pipeline.teachers.shared.saved import load_description
+from stages.params import load_params
 
 LIMIT = "the same teacher, batches and threads on normalised tensors in RAM, nothing read and nothing kept"
 _PARAMS = Path(__file__).parents[2] / "params.yaml"

@@ -20,12 +20,13 @@ from benchmarks.manifest import measure as measure_manifest
 from benchmarks.material import EMBEDDING, SMALL_CLIP, distill_settings, write_random_store, write_run
 from benchmarks.measures.adapt import settings_for, tune
 from benchmarks.measures.memory import high_water_bytes
-from cache import ArraySpec, Pool, open_store
-from cache.layout import Layout
-from pipeline.aligned import AlignedData, DataPaths
-from pipeline.manifest import Split, read_videos
-from pipeline.params import DistillSettings
-from pipeline.training import distil
+from cache.build import Pool
+from cache.store import ArraySpec, open_store
+from cache.store.layout import Layout
+from pipeline.core.manifest import Split, read_videos
+from pipeline.students.data.rows import AlignedData, DataPaths
+from pipeline.students.distillation.distill import distil
+from pipeline.students.distillation.settings import DistillSettings
 from stages import evaluate as evaluate_stage
 from stages import report as report_stage
 

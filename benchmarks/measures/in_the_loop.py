@@ -11,19 +11,21 @@ import torch
 
 from benchmarks.harness import Figure, Setting, at_least, timed
 from benchmarks.material import VIEW, distill_settings, write_run, write_teacher, write_videos
-from pipeline.aligned import AlignedData, DataPaths
-from pipeline.clips import RenderTask, render_video
-from pipeline.digests import file_digest
-from pipeline.extraction import pooled_tokens
-from pipeline.losses import COLUMNS, Batch, weighted_losses
+from pipeline.core.files import file_digest
+from pipeline.models.device import reproducible
 from pipeline.models.internvideo2 import InternVideo2
-from pipeline.models.preprocessing import normalise
-from pipeline.optimisation import WeightAverage, reproducible
-from pipeline.params import DistillSettings
-from pipeline.projection import possible_losses, with_projectors
-from pipeline.students import create_student
+from pipeline.models.optimisation import WeightAverage
+from pipeline.models.pixels import normalise
+from pipeline.rendering.clips import RenderTask, render_video
+from pipeline.students.data.batch import COLUMNS, Batch
+from pipeline.students.data.rows import AlignedData, DataPaths
+from pipeline.students.distillation.distill import MAX_GRADIENT_NORM
+from pipeline.students.distillation.projection import possible_losses, with_projectors
+from pipeline.students.distillation.settings import DistillSettings
+from pipeline.students.losses.shared.weighting import weighted_losses
+from pipeline.students.shared.model import create_student
+from pipeline.teachers.extraction.extractor import pooled_tokens
 from pipeline.teachers.internvideo2_tiny import PREPROCESSING
-from pipeline.training import MAX_GRADIENT_NORM
 
 LIMIT = "(teacher + decode + student) / student, each timed alone: what a free cache would save"
 _CLIPS = 64

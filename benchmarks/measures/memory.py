@@ -25,7 +25,7 @@ from benchmarks.material import (
     write_teacher,
     write_videos,
 )
-from cache import ArraySpec, Unit
+from cache.store import ArraySpec, Unit
 
 LIMIT = "the same stage on a quarter of the videos"
 _PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -118,9 +118,9 @@ def _make_run(folder: Path, count: int) -> None:
 
 
 def _render(folder: Path) -> Callable[[], object]:
-    from pipeline.digests import file_digest
-    from pipeline.params import load_params
-    from pipeline.rendering import render
+    from pipeline.core.files import file_digest
+    from pipeline.rendering.render import render
+    from stages.params import load_params
 
     params = load_params(_PARAMS)
     paths = sorted((folder / "videos").iterdir())
@@ -138,8 +138,9 @@ def _render(folder: Path) -> Callable[[], object]:
 
 
 def _extract(folder: Path) -> Callable[[], object]:
-    from pipeline.extraction import Plan, extract
-    from pipeline.params import load_params
+    from pipeline.teachers.extraction.extract import extract
+    from pipeline.teachers.extraction.extractor import Plan
+    from stages.params import load_params
 
     params = load_params(_PARAMS)
     settings = params.extract.model_copy(update={"threads": 1})
@@ -148,8 +149,8 @@ def _extract(folder: Path) -> Callable[[], object]:
 
 
 def _distill(folder: Path) -> Callable[[], object]:
-    from pipeline.aligned import DataPaths
-    from pipeline.training import distil
+    from pipeline.students.data.rows import DataPaths
+    from pipeline.students.distillation.distill import distil
 
     settings = distill_settings(epochs=1, threads=1)
     return lambda: distil(settings, DataPaths.below(folder / "data"), device="cpu")

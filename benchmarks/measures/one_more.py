@@ -11,12 +11,14 @@ from typing import Any
 
 from benchmarks.harness import Figure, Setting, at_most, timed, workshop
 from benchmarks.material import compute_by, random_rows, table_row, units, write_teacher, write_videos
-from cache import ArraySpec, Pool, Unit, build_store, open_store
-from pipeline.digests import file_digest
-from pipeline.manifest import write_videos as write_table
-from pipeline.params import load_params
-from pipeline.rendering import clip_columns, clip_specs, clip_units, view_policies
-from pipeline.targets import target_specs, target_units
+from cache.build import Pool, build_store
+from cache.store import ArraySpec, Unit, open_store
+from pipeline.core.files import file_digest
+from pipeline.core.manifest import write_videos as write_table
+from pipeline.core.registry import find
+from pipeline.rendering.render import clip_columns, clip_specs, clip_units, view_policies
+from pipeline.teachers.extraction.targets import target_specs, target_units
+from stages.params import load_params
 
 LIMIT = "the stages render and extract on a set of that one video, with an empty pool"
 _ROOT = Path(__file__).parents[2]
@@ -57,7 +59,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
 def _fill(project: Path, old: Sequence[Unit], teacher: Path) -> None:
     """Puts rows of videos that do not exist into the pool, under the very recipes of the stages."""
     params = load_params(_ROOT / "params.yaml")
-    policies = view_policies(params.render, params.adapt.teacher)
+    policies = view_policies(params.render, find("teachers", params.adapt.teacher).PREPROCESSING)
     specs = clip_specs(params.render, policies)
     videos = [table_row(unit) for unit in old]
     with workshop(project):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import Figure, Setting, Turns, at_least, in_turn
 from benchmarks.material import EMBEDDING, SMALL_CLIP, write_random_store
-from cache import Store, open_store
+from cache.store import Store, open_store
 
 LIMIT = "numpy's gather with the same row numbers: the memory's and the page cache's own speed"
 _BATCH = 256

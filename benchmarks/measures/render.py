@@ -16,10 +16,12 @@ from typing import Any
 
 from benchmarks.harness import Figure, Setting, at_least, children_seconds
 from benchmarks.material import VIEW, write_videos
-from pipeline import registry
-from pipeline.clips import RenderTask, render_video
-from pipeline.views import ViewPolicy, draw_view
-from pipeline.workers import Limits, LocalWorkers, Lost
+from pipeline.core import registry
+from pipeline.rendering.clips import RenderTask, render_video
+from pipeline.rendering.policy import ViewPolicy
+from pipeline.rendering.views import draw_view
+from pipeline.workers.local import LocalWorkers
+from pipeline.workers.tasks import Limits, Lost
 
 LIMIT = "the decoder alone: the same files opened, counted and decoded in as many processes, no pixel looked at"
 RESIZE = ViewPolicy(policy="resize", sampling="uniform", num_frames=8, size=224)
@@ -81,7 +83,7 @@ def decode_alone(task: RenderTask) -> int:
     Returns:
         How many frames that were.
     """
-    with registry.find("decoders", task.decoder).open(task.path, options=task.options) as video:
+    with registry.find("video.decoders", task.decoder).open(task.path, options=task.options) as video:
         info = video.info
         drawn = [
             draw_view(

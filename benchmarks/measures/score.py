@@ -12,19 +12,19 @@ import torch
 from benchmarks.harness import Figure, Setting, at_most, in_turn
 from benchmarks.material import CLIP_SHAPE, VIEW, distill_settings
 from benchmarks.measures.start_up import teachonce
-from pipeline.calibration import fit_calibration
-from pipeline.clip_statistics import NUM_STATISTICS
-from pipeline.clips import clip_fingerprint
-from pipeline.decoders import DecodeOptions
-from pipeline.domain import fit_domain
-from pipeline.export import export_onnx
-from pipeline.registry import find
-from pipeline.scoring import QualityScorer
-from pipeline.segments import Span
-from pipeline.students import create_student, load_student
+from pipeline.core.registry import find
+from pipeline.rendering.clips import clip_fingerprint
+from pipeline.rendering.views import draw_view
+from pipeline.scoring.export import export_onnx
+from pipeline.scoring.scorer import QualityScorer
+from pipeline.scoring.segments import Span
+from pipeline.students.shared.calibration import fit_calibration
+from pipeline.students.shared.clip_statistics import NUM_STATISTICS
+from pipeline.students.shared.domain import fit_domain
+from pipeline.students.shared.model import create_student, load_student
 from pipeline.synthesis.encoding import Recipe, encode
 from pipeline.synthesis.planes import Video420
-from pipeline.views import draw_view
+from pipeline.video.decoder import DecodeOptions
 
 LIMIT = "the decoder alone, on the frames that the views and the curve's points are cut from; no process is started"
 _VIEWS, _FPS = 4, 25
@@ -41,7 +41,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
     frames = _frames(seconds * _FPS, height, width)
 
     def decode() -> None:
-        with find("decoders", "auto").open(video, options=DecodeOptions()) as opened:
+        with find("video.decoders", "auto").open(video, options=DecodeOptions()) as opened:
             if sum(1 for _ in opened.frames(frames)) != len(frames):
                 raise RuntimeError("a frame is missing")
 

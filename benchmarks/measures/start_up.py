@@ -10,7 +10,7 @@ from benchmarks.harness import Figure, Setting, at_most, in_turn
 from benchmarks.material import write_random_store
 
 LIMIT = "a bare import of the one library that the verb cannot do without"
-_SCRIPT = "import sys; from pipeline.cli import main; sys.argv[0] = 'teachonce'; main()"
+_SCRIPT = "import sys; from pipeline.commands.cli import main; sys.argv[0] = 'teachonce'; main()"
 
 
 def figures(setting: Setting) -> Iterator[Figure]:

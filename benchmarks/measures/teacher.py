@@ -8,7 +8,7 @@ import torch
 from benchmarks.harness import Figure, Setting, in_turn
 from benchmarks.plain import plain_forward
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config, count_flops, variant_config
-from pipeline.teachers import internvideo2_tiny
+from pipeline.teachers.adaptation.initial import teacher_config
 
 LIMIT = "the published formulas, one eager operation after another (benchmarks/plain.py)"
 
@@ -18,7 +18,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
     torch.set_num_threads(1)
     for what, config, clips in (
         ("S14, 4 frames of 224 px", variant_config("S14", num_frames=4), 2),
-        ("the default teacher", internvideo2_tiny.config(), setting.size(16, 2)),
+        ("the default teacher", teacher_config("internvideo2_tiny"), setting.size(16, 2)),
     ):
         if not (setting.small and what.startswith("S14")):
             yield _figure(what, config, clips, setting.rounds)

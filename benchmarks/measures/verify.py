@@ -7,8 +7,8 @@ from pathlib import Path
 
 from benchmarks.harness import Figure, Setting, at_most, in_turn
 from benchmarks.material import CLIP_SHAPE, write_random_store
-from cache import ArraySpec, open_store
-from cache.chunks import checksum
+from cache.store import ArraySpec, open_store
+from cache.store.chunks import checksum
 
 LIMIT = "every file read once, with the crc32c of its bytes: less does not look at every bit"
 _CLIP = ArraySpec("clip", "uint8", CLIP_SHAPE, ("t", "h", "w", "c"), {"benchmark": 1})

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cache.cli import Json, StorePath, app
+from cache.tools.cli import Json, StorePath, app
 
 __all__ = ["app"]
 
@@ -23,7 +23,7 @@ def recheck(
     as_json: Json = False,
 ) -> None:
     """Run the live teacher on a sample of videos and compare; exit 1 when a row is off by more than the tolerance."""
-    from pipeline.rechecking import recheck as run
+    from pipeline.teachers.extraction.recheck import recheck as run
 
     results = run(path, clips=clips, teacher=teacher, sample=sample, seed=seed, device=device)
     if as_json:

@@ -19,8 +19,8 @@ def card(
 
     The figures are refused when they belong to other weights than these. Exit status: 0, or 1 when there are none.
     """
-    from pipeline.model_card import Additions, CardError, publish, read_figures
-    from pipeline.predictors import load_quietly
+    from pipeline.scoring.card import Additions, CardError, publish, read_figures
+    from pipeline.scoring.predictors import load_quietly
 
     student, figures = load_quietly(model), read_figures(results)
     if figures.model != student.digest():

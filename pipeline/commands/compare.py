@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands._inputs import load_scorer, raw_options
+from pipeline.commands.shared.inputs import load_scorer, raw_options
 
 if TYPE_CHECKING:
-    from pipeline.calibration import Calibration
-    from pipeline.scores import VideoScore
+    from pipeline.scoring.scores import VideoScore
+    from pipeline.students.shared.calibration import Calibration
 
 
 @dataclass(frozen=True, kw_only=True)

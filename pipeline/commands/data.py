@@ -13,9 +13,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pipeline.differences import TABLES, Change, Difference, Version, compare_versions, read_version
-from pipeline.errors import PipelineError
-from pipeline.manifest import DATA_ROOT
+from pipeline.core.errors import PipelineError
+from pipeline.core.manifest import DATA_ROOT
+from pipeline.preparation.differences import TABLES, Change, Difference, Version, compare_versions, read_version
 
 app = typer.Typer(name="data", help=__doc__, no_args_is_help=True, add_completion=False)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -45,7 +45,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check the tables and every file they name: bytes, frames, first and last frame, scores, splits, duplicates."""
-    from pipeline.checks import tables_problems
+    from pipeline.preparation.checks import tables_problems
 
     version = read_version(data_root)
     problems = tables_problems(version.videos, version.labels, dict(version.scales), data_root, workers=workers)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands._inputs import expand, load_scorer, raw_options
+from pipeline.commands.shared.inputs import expand, load_scorer, raw_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +30,8 @@ def export(
     The file takes any number of clips at once. Its scores are compared with torch's: on the views of the videos of
     --check, else on made clips. Exit status 1 when they differ by more than 1e-4 of the scale (without --int8).
     """
-    from pipeline.export import PARITY, ExportError, deviation, export_onnx
-    from pipeline.predictors import load_quietly
+    from pipeline.scoring.export import PARITY, ExportError, deviation, export_onnx
+    from pipeline.scoring.predictors import load_quietly
 
     student = load_quietly(model)
     export_onnx(student, output, int8=int8)

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands._inputs import FORMATS, expand, load_scorer, raw_options
-from pipeline.commands._names import written
-from pipeline.commands._resume import take_up
-from pipeline.commands._scores import Outcome, open_writer
-from pipeline.errors import nearest
+from pipeline.commands.shared.inputs import FORMATS, expand, load_scorer, raw_options
+from pipeline.commands.shared.names import written
+from pipeline.commands.shared.resume import take_up
+from pipeline.commands.shared.scores import Outcome, open_writer
+from pipeline.core.errors import nearest
 
 
 def score(
@@ -65,7 +65,7 @@ def score(
     if not videos:
         raise typer.BadParameter("there is no video; give files, folders that have some, or --list", param_hint="PATHS")
     if curve is not None:
-        from pipeline.commands._curve import make_folder, write_curve
+        from pipeline.commands.shared.curve import make_folder, write_curve
 
         make_folder(curve)
     with ExitStack() as stack:
@@ -107,8 +107,8 @@ def score(
 
 
 def _outcomes(results: Iterator[tuple[Path, object]], total: int) -> Iterator[Outcome]:
-    from pipeline.progress import track
-    from pipeline.scores import VideoScore
+    from pipeline.core.progress import track
+    from pipeline.scoring.scores import VideoScore
 
     if total == 1:
         for path, result in results:

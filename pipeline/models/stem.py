@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 
 _Frequency = tuple[tuple[float, float, float], int, int, int]
 _LUMA = (0.299, 0.587, 0.114)

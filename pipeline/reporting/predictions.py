@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.manifest import Label, Video, read_labels, read_videos
+from pipeline.core.manifest import Label, Video, read_labels, read_videos
 from pipeline.reporting.files import ReportError, number_in, read_table
 
 _PREDICTION_COLUMNS = ("video_id", "mos", "teacher", "student")

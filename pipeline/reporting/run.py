@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cache import Store, open_store
-from pipeline.manifest import ScoreScale, read_scales
-from pipeline.metrics import Interval
+from cache.store import Store, open_store
+from pipeline.core.agreement import Interval
+from pipeline.core.manifest import ScoreScale, read_scales
 from pipeline.reporting.files import ReportError, Table, number_in, read_json, read_table
 from pipeline.reporting.predictions import Prediction, read_predictions
 

@@ -21,9 +21,9 @@ from transformers import AutoBackbone, AutoModel, PretrainedConfig, PreTrainedMo
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING
 
-from pipeline.errors import PipelineError, nearest
-from pipeline.losses import StudentOutput
-from pipeline.models.framewise import (
+from pipeline.core.errors import PipelineError, nearest
+from pipeline.core.settings import Count, Section
+from pipeline.students.shared.framewise import (
     FrameHead,
     SpectralStem,
     frames_as_batch,
@@ -33,8 +33,8 @@ from pipeline.models.framewise import (
     mean_and_deviation,
     patch_side,
 )
-from pipeline.models.pretrained import read_config, say_random, take_pretrained
-from pipeline.params import Count, Section
+from pipeline.students.shared.output import StudentOutput
+from pipeline.students.shared.pretrained import read_config, say_random, take_pretrained
 
 PATCHES = (7, 8, 4)
 """Sides of a patch in px, for backbones that cut frames into patches, the best first."""

@@ -20,10 +20,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.errors import PipelineError
-from pipeline.losses import StudentOutput
-from pipeline.models.framewise import SpectralStem, frames_as_batch, init_by_fan_in, patch_side
-from pipeline.params import Count, Section
+from pipeline.core.errors import PipelineError
+from pipeline.core.settings import Count, Section
+from pipeline.students.shared.framewise import SpectralStem, frames_as_batch, init_by_fan_in, patch_side
+from pipeline.students.shared.output import StudentOutput
 
 GRID, PATCHES = 4, (7, 8, 4)
 """Fragments per side where nothing says it; sides of a token in px, the best first."""

@@ -14,12 +14,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from pipeline.losses import StudentOutput
-from pipeline.models.framewise import patch_side
+from pipeline.core.settings import Count, Section
 from pipeline.models.internvideo2 import VARIANTS, InternVideo2, InternVideo2Config, load_checkpoint, stored_config
 from pipeline.models.internvideo2.blocks import Mlp
 from pipeline.models.stem import init_dct
-from pipeline.params import Count, Section
+from pipeline.students.shared.framewise import patch_side
+from pipeline.students.shared.output import StudentOutput
 
 SMALL: dict[str, Any] = {"embed_dim": 96, "depth": 4, "num_heads": 4, "mlp_ratio": 4.0}
 _OFFICIAL_POOL_HEADS, _SMALL_POOL_HEADS = 16, 8

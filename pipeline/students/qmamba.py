@@ -7,7 +7,7 @@ set: one score, and a line per set in training that gives way to the set's own c
 small layers train, a few per cent of the parameters, and everything else stays as it was, bit for bit.
 
 Ref: Q-Mamba (arXiv 2406.09546), an image model; T, S and B have its widths and, within 10 %, its parameters. Unknown
-there and ours: depths, windows, states, heads divided among the orders (`pipeline/models/qmamba/scan.py`), places and
+there and ours: depths, windows, states, heads divided among the orders (`shared/qmamba/scan.py`), places and
 number of the prompts, pooling over positions and time, and the spectral stem, without which a training of minutes from
 nothing learns little. Left out: its weights from ImageNet, and its regression to quality levels by text.
 """
@@ -20,11 +20,11 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from pipeline.losses import StudentOutput
-from pipeline.models.framewise import frames_as_batch, mean_and_deviation
-from pipeline.models.qmamba import VARIANTS, VisionMamba
-from pipeline.params import Count, Section
-from pipeline.students import take_values
+from pipeline.core.settings import Count, Section
+from pipeline.students.shared.framewise import frames_as_batch, mean_and_deviation
+from pipeline.students.shared.model import take_values
+from pipeline.students.shared.output import StudentOutput
+from pipeline.students.shared.qmamba import VARIANTS, VisionMamba
 
 _PROMPTS = "body.style."
 

@@ -13,7 +13,7 @@ repeat`` for a teacher of more), ``distill.view_set`` that one. Copy the trained
 Ref: "Video Quality Assessment Based on Swin Transformer V2 and Coarse to Fine Strategy" (arXiv 2401.08522). Its text
     gives the parts above, not their sizes or formulas. Ours: a token per stage by mean and deviation, widths and
     depths of both transformers, sinusoidal positions, the mean over frames, every second frame, a line for each of
-    several image sets (`pipeline/projection.py`), both losses' formulas, ``small``, and its spectral stem, without
+    several image sets (`projection.py`), both losses' formulas, ``small``, and its spectral stem, without
     which a training of minutes from nothing learns little. Left out: weights from ImageNet; ``pretrained`` takes them
     where there are some.
 """
@@ -25,8 +25,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from transformers import Swinv2Backbone, Swinv2Config
 
-from pipeline.losses import StudentOutput
-from pipeline.models.framewise import (
+from pipeline.core.settings import Count, Section
+from pipeline.students.shared.framewise import (
     FrameHead,
     SpectralStem,
     Transformer,
@@ -35,8 +35,8 @@ from pipeline.models.framewise import (
     mean_and_deviation,
     patch_side,
 )
-from pipeline.models.pretrained import say_random, take_pretrained
-from pipeline.params import Count, Section
+from pipeline.students.shared.output import StudentOutput
+from pipeline.students.shared.pretrained import say_random, take_pretrained
 
 PATCHES = (7, 8, 4)
 """Sides of a token of ``small`` in px, the best first."""

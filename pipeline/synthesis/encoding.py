@@ -11,7 +11,7 @@ from typing import Literal, cast, get_args
 import av
 import numpy as np
 
-from pipeline.errors import PipelineError, nearest
+from pipeline.core.errors import PipelineError, nearest
 from pipeline.synthesis.planes import Byte, Video420
 from pipeline.synthesis.resampling import resize
 

@@ -6,7 +6,7 @@ printed.
 
 import numpy as np
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from pipeline.synthesis.planes import Byte, Float
 
 SCORE_NAME = "pseudo-MOS (MS-SSIM)"

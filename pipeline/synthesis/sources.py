@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.errors import PipelineError, nearest
+from pipeline.core.errors import PipelineError, nearest
 from pipeline.synthesis import manmade, motion, outdoors, people
 from pipeline.synthesis.planes import Float, Planes, Shape, Video420, quantise
 from pipeline.synthesis.seeding import generator

@@ -5,12 +5,7 @@ after a request for access. Download it yourself and name it in ``adapt.checkpoi
 ``projected`` output is the 512-d space that it shares with text.
 """
 
-from pipeline.models.internvideo2 import InternVideo2Config, variant_config
-from pipeline.models.preprocessing import STAGE2
+from pipeline.teachers.shared.preprocessing import STAGE2
 
 PREPROCESSING = STAGE2
-
-
-def config() -> InternVideo2Config:
-    """Returns the architecture with the projection to the space shared with text, and without a head."""
-    return variant_config("1B", num_frames=4, projection="linear", projection_dim=512)
+ARCHITECTURE = {"variant": "1B", "num_frames": 4, "projection": "linear", "projection_dim": 512}

@@ -5,12 +5,7 @@ on the Hugging Face hub, distilled from 1B (its head is then new).
 Download it yourself and name it in ``adapt.checkpoint``; nothing is fetched here.
 """
 
-from pipeline.models.internvideo2 import InternVideo2Config, variant_config
-from pipeline.models.preprocessing import FINETUNED
+from pipeline.teachers.shared.preprocessing import FINETUNED
 
 PREPROCESSING = FINETUNED
-
-
-def config() -> InternVideo2Config:
-    """Returns the architecture with the Kinetics-400 head."""
-    return variant_config("S14", num_classes=400)
+ARCHITECTURE = {"variant": "S14", "num_classes": 400}

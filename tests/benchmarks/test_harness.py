@@ -51,7 +51,7 @@ def test_a_figure_is_its_median_with_its_spread_and_says_whether_its_goal_holds(
 
 
 def test_a_workshop_is_a_project_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cache import Pool
+    from cache.build import Pool
 
     monkeypatch.setenv("DVC_ROOT", "/elsewhere")
     before = Path.cwd()
@@ -72,7 +72,7 @@ def test_results_of_measures_that_were_not_run_stay(tmp_path: Path) -> None:
     assert json.loads(path.read_text(encoding="utf-8")) == there
     page = results.table(there, ("verify", "start_up"))
     assert "| verify | ours | limit | 2 | 2 … 2 | ≤ 1.5 | **missed** | rows per second 12.35 |" in page
-    assert "**Taken while other programs kept processors busy** (how many, just before each): start_up (1.9)." in page
+    assert "**Taken while other programs used the processors** (how many, just before each): start_up (1.9)." in page
     assert "All together 1.0 minutes" in page
     there = results.merge(path, {"growth": results.describe([figure(1.0)], seconds=120.0, others=0.0)})
     page = results.table(there, ("verify", "start_up", "growth"))

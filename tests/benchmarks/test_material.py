@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from benchmarks.material import CLIP_SHAPE, VIEW, distill_settings, write_run, write_teacher
-from pipeline.aligned import AlignedData, DataPaths
-from pipeline.losses import COLUMNS, weighted_losses
-from pipeline.params import load_params
-from pipeline.rendering import view_policies
-from pipeline.targets import target_specs
+from pipeline.core.registry import find
+from pipeline.rendering.render import view_policies
+from pipeline.students.data.batch import COLUMNS
+from pipeline.students.data.rows import AlignedData, DataPaths
+from pipeline.students.losses.shared.weighting import weighted_losses
+from pipeline.teachers.extraction.targets import target_specs
+from stages.params import load_params
 from tests.imports import ROOT
 
 
@@ -15,7 +17,7 @@ def test_a_run_has_the_clips_and_targets_of_the_default_settings(tmp_path: Path)
     params = load_params(ROOT / "params.yaml")
     assert distill_settings() == params.distill
     data = AlignedData(DataPaths.below(write_run(tmp_path, splits={"train": 2})), "main")
-    assert view_policies(params.render, params.adapt.teacher)["main"] == VIEW
+    assert view_policies(params.render, find("teachers", params.adapt.teacher).PREPROCESSING)["main"] == VIEW
     assert (data.clip_shape, data.grid) == (CLIP_SHAPE, VIEW.grid)
     real = {spec.name: spec for spec in target_specs(params.extract, write_teacher(tmp_path / "teacher"))}
     for name, made in data.targets.arrays.items():

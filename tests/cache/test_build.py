@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cache import ArraySpec, Pool, Rows, TooManyFailed, Unit, build_store, open_store
+from cache.build import Pool, build_store
+from cache.store import ArraySpec, Rows, TooManyFailed, Unit, open_store
 from tests.cache.toy import CLIP, COLUMNS, EMBEDDING, LOGITS, SPECS, Teacher, build, tree, unit, units
 
 
@@ -297,7 +298,7 @@ def test_a_disk_without_links_gets_copies(tmp_path: Path, fresh: Any, monkeypatc
 
 
 def test_many_small_rows_fill_several_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cache.layout.CHUNK_ROWS", 5)
+    monkeypatch.setattr("cache.store.layout.CHUNK_ROWS", 5)
     path = tmp_path / "s.zarr"
     build(path, units(7))
     store = open_store(path)

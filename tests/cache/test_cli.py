@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from cache import Pool, open_store
-from cache.cli import app
+from cache.build import Pool
+from cache.store import open_store
+from cache.tools.cli import app
 from tests.cache.test_verify import rewrite
 from tests.cache.toy import CLIP, Teacher, build, tree, units
 
@@ -141,6 +142,8 @@ def test_a_damaged_table_exits_with_one(place: Path, tmp_path: Path, verb: str) 
 
 
 def test_starting_up_loads_neither_dask_nor_h5py_nor_torch() -> None:
-    program = "import sys, cache.cli; print(sorted({'dask', 'h5py', 'torch', 'xarray', 'dvc'} & set(sys.modules)))"
+    program = (
+        "import sys, cache.tools.cli; print(sorted({'dask', 'h5py', 'torch', 'xarray', 'dvc'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

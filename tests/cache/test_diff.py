@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cache import open_store
-from cache.diff import diff
+from cache.store import open_store
+from cache.tools.diff import diff
 from tests.cache.toy import CLIP, EMBEDDING, LOGITS, Teacher, build, unit, units
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import time
 from pathlib import Path
 from tests.cache.toy import *
-from cache import *
+from cache.store import *
+from tests.imports import ROOT
+from tests.imports import ROOT
 
 def slow(name, of, rows):
     time.sleep(0.3)

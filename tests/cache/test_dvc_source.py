@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cache import Pool, last_committed, open_store
-from cache.cli import app
+from cache.build import Pool, last_committed
+from cache.store import open_store
+from cache.tools.cli import app
 from tests.cache.toy import CLIP, Teacher, build, tree, units
+from tests.imports import ROOT
 
-ROOT = Path(__file__).parents[2]
 OUTSIDE = '[{"md5": "../../x", "relpath": "zarr.json"}]'
 
 

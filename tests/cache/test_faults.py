@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from cache import DiskError, Pool, PoolError, open_store
+from cache.build import Pool
+from cache.store import DiskError, PoolError, open_store
 from tests.cache.toy import CLIP, EMBEDDING, SPECS, Teacher, build, tree, unit, units
+from tests.imports import ROOT
 
-ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 
 
@@ -198,7 +199,7 @@ def test_the_time_of_a_linked_file_does_not_change_so_that_dvc_need_not_read_it_
 
 
 def test_what_dead_builds_left_is_removed_and_what_lives_is_not(tmp_path: Path, pool: Pool) -> None:
-    from cache.lock import Lock
+    from cache.build.lock import Lock
 
     dead, alive = tmp_path / ".s.zarr.building-dead", tmp_path / ".s.zarr.building-alive"
     foreign = tmp_path / ".t.zarr.building-other"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache import SpecError, canonical, difference, digest
+from cache.store import SpecError, canonical, difference, digest
 
 PLAIN = st.recursive(
     st.none()

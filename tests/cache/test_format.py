@@ -11,8 +11,8 @@ import zarr
 from zarr.codecs import Crc32cCodec
 from zarr.storage import MemoryStore
 
-from cache import open_store
-from cache.chunks import seal
+from cache.store import open_store
+from cache.store.chunks import seal
 from tests.cache.toy import CLIP, EMBEDDING, Teacher, build, tree, units, values
 
 FIRST_RELEASE = Path(__file__).parent / "fixtures" / "format_1.zarr"
@@ -85,7 +85,7 @@ def test_a_store_is_read_with_nothing_but_numpy_and_json(path: Path) -> None:
 
 
 def test_several_padded_chunks_are_read_the_same_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cache.layout.CHUNK_ROWS", 4)
+    monkeypatch.setattr("cache.store.layout.CHUNK_ROWS", 4)
     build(tmp_path / "s.zarr", units(5))
     check_plain(tmp_path / "s.zarr")
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cache import Pool, SpecError, open_store
-from cache.gc import collect, listing
+from cache.build import Pool
+from cache.store import SpecError, open_store
+from cache.tools.gc import collect, listing
 from tests.cache.toy import CLIP, EMBEDDING, SPECS, Teacher, build, unit, units
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache import ExchangeError, StoreError, open_store
-from cache.hdf5 import export_hdf5, import_hdf5
+from cache.store import ExchangeError, StoreError, open_store
+from cache.tools.hdf5 import export_hdf5, import_hdf5
 from tests.cache.toy import CLIP, EMBEDDING, LOGITS, Teacher, build, tree, unit, units
 
 SPECS = (EMBEDDING, CLIP, LOGITS)

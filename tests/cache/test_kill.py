@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from cache import LockTimeoutError, Pool, open_store
-from cache.lock import Lock
-from cache.publish import workplace
+from cache.build import Pool
+from cache.build.lock import Lock
+from cache.build.publish import workplace
+from cache.store import LockTimeoutError, open_store
 from tests.cache.toy import SPECS, Teacher, build, tree, units
-
-ROOT = Path(__file__).parents[2]
 
 
 def start(store: Path, pool: Path, count: int, pause: float, log: Path) -> "subprocess.Popen[bytes]":
@@ -80,14 +79,16 @@ def test_many_kills_end_in_the_bytes_of_an_undisturbed_run(tmp_path: Path, seed:
     kill_many_times(tmp_path, kills=25, count=40, seed=100 + seed)
 
 
-@pytest.mark.parametrize("point", ["cache.pool.os.replace", "cache.build.publish", "cache.publish.os.rename"])
+@pytest.mark.parametrize(
+    "point", ["cache.build.pool.os.replace", "cache.build.build.publish", "cache.build.publish.os.rename"]
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_at_a_chosen_point_ends_in_the_same_bytes(tmp_path: Path, point: str, when: str) -> None:
     program = f"""
 import os, sys
 from pathlib import Path
 from tests.cache import toy
-from cache import Pool
+from cache.build import Pool
 import {point.rsplit(".", 2)[0] if ".os." in point else point.rsplit(".", 1)[0]} as module
 owner = module.os if ".os." in {point!r} else module
 name = {point.rsplit(".", 1)[1]!r}
@@ -119,7 +120,7 @@ def test_without_an_atomic_exchange_a_kill_between_two_renames_is_repaired(
     path = tmp_path / "s.zarr"
     build(path, units(2))
     before = tree(path)
-    monkeypatch.setattr("cache.publish._exchange", lambda one, other: False)
+    monkeypatch.setattr("cache.build.publish._exchange", lambda one, other: False)
     build(path, units(3))
     assert len(open_store(path)) == 6
     # What a kill between the two leaves: the old store in a dead run's folder, and none in its place.
@@ -173,7 +174,9 @@ def test_a_forked_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
     program = """
 import os, sys, time
 from pathlib import Path
-from cache.lock import Lock
+from cache.build.lock import Lock
+from tests.imports import ROOT
+from tests.imports import ROOT
 lock = Lock(Path(sys.argv[1]))
 lock.acquire()
 if os.fork() == 0:

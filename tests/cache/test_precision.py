@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache import ArraySpec, SpecError, TooManyFailed, Unit, open_store
-from cache.precision import from_bfloat16, to_bfloat16, to_stored
-from cache.specs import Failed
+from cache.store import ArraySpec, SpecError, TooManyFailed, Unit, open_store
+from cache.store.precision import from_bfloat16, to_bfloat16, to_stored
+from cache.store.specs import Failed
 from tests.cache.toy import EMBEDDING, Teacher, build, units, values
 
 SINGLE = st.floats(width=32, allow_nan=False, allow_infinity=False)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from cache import Rows, SpecError, StoreError, build_store
+from cache.build import build_store
+from cache.store import Rows, SpecError, StoreError
 from tests.cache.toy import CLIP, COLUMNS, EMBEDDING, LOGITS, SPECS, Teacher, build, unit, units
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache import RowError, open_store
-from cache.statistics import statistics
+from cache.store import RowError, open_store
+from cache.tools.statistics import statistics
 from tests.cache.toy import CLIP, EMBEDDING, Teacher, build, units
 
 
@@ -16,7 +16,7 @@ from tests.cache.toy import CLIP, EMBEDDING, Teacher, build, units
 def test_statistics_per_dimension_leave_failed_rows_out(
     tmp_path: Path, dtype: str, chunk_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cache.layout.CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr("cache.store.layout.CHUNK_ROWS", chunk_rows)
     specs = (replace(EMBEDDING, dtype=dtype),)
     large = Teacher(specs, broken={"source0001": "x"}, change=lambda name, of, rows: rows * 20000 + 1)
     build(tmp_path / "s", units(6), specs=specs, teacher=large, max_failed=2)

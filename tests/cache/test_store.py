@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cache import FingerprintMismatchError, FormatVersionError, RowError, Store, StoreError, digest, open_store
-from cache.layout import root_text
+from cache.store import FingerprintMismatchError, FormatVersionError, RowError, Store, StoreError, digest, open_store
+from cache.store.layout import root_text
 from tests.cache.toy import CLIP, EMBEDDING, Teacher, build, units, values
 
 

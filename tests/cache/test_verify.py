@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cache import CacheError, Problem, Store, digest, open_store
-from cache.files import Folder
-from cache.layout import root_text
-from cache.verify import verify
+from cache.store import CacheError, Problem, Store, digest, open_store
+from cache.store.files import Folder
+from cache.store.layout import root_text
+from cache.store.verify import verify
 from tests.cache.toy import Teacher, build, units
 
 

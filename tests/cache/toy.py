@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from cache import ArraySpec, BuildReport, Failed, Job, Pool, Rows, Unit, build_store
+from cache.build import Pool, build_store
+from cache.store import ArraySpec, BuildReport, Failed, Job, Rows, Unit
 
 VIEWS = 2
 EMBEDDING = ArraySpec("embedding", "float16", (24,), ("channel",), {"kind": "embedding", "weights": "abc", "size": 112})

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import yaml
 
-from cache import CacheError
+from cache.store import CacheError
 from stages import run_stage
 from tests.faults.conditions import apply
 from tests.imports import ROOT

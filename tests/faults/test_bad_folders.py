@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli import _application
-from pipeline.commands._inputs import SUFFIXES
-from pipeline.commands._names import written
-from pipeline.datasets._files import VIDEO_SUFFIXES
-from pipeline.errors import PipelineError
-from pipeline.manifest import ManifestError, read_labels, read_videos, write_labels, write_videos
-from pipeline.params import PrepareSettings
-from pipeline.preparation import Tables, prepare
+from pipeline.commands.cli import _application
+from pipeline.commands.shared.inputs import SUFFIXES
+from pipeline.commands.shared.names import written
+from pipeline.core.errors import PipelineError
+from pipeline.core.manifest import ManifestError, read_labels, read_videos, write_labels, write_videos
+from pipeline.preparation.datasets.shared.files import VIDEO_SUFFIXES
+from pipeline.preparation.prepare import Tables, prepare
+from pipeline.preparation.settings import PrepareSettings
 from tests.faults.conftest import Corpus
 from tests.faults.corpus import KINDS, NO_FILES, SHORT
 from tests.scoring_models import save_student
@@ -78,7 +78,7 @@ def test_prepare_names_all_that_is_no_file(corpus: Corpus) -> None:
 def test_prepare_names_all_that_is_no_video_and_takes_the_rest(
     corpus: Corpus, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.preparation._MAX_PROBLEMS_SHOWN", 1000)
+    monkeypatch.setattr("pipeline.preparation.prepare._MAX_PROBLEMS_SHOWN", 1000)
     remove(folder, corpus, set(NO_FILES) | UNNAMEABLE)
     with pytest.raises(ManifestError) as error:
         prepared(folder)

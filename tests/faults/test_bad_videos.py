@@ -8,17 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache import Pool, open_store
-from cache.store import Store
-from pipeline.manifest import Video
-from pipeline.params import RenderSettings, RuntimeSettings, load_params
-from pipeline.rendering import render, view_policies
-from pipeline.views import ViewParameters
+from cache.build import Pool
+from cache.store import open_store
+from cache.store.store import Store
+from pipeline.core.manifest import Video
+from pipeline.core.settings import RuntimeSettings
+from pipeline.rendering.render import render, view_policies
+from pipeline.rendering.settings import RenderSettings
+from pipeline.rendering.views import ViewParameters
+from stages.params import load_params
 from tests.faults.conftest import Corpus
 from tests.faults.corpus import ANY, KINDS
+from tests.imports import ROOT
 from tests.videos import index_of
 
-PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
+PARAMS = load_params(ROOT / "params.yaml")
 WHOLE_FRAME = {"policy": "squash", "sampling": "uniform", "num_frames": 8, "size": 64}
 LOST = re.compile(r"took longer|died of signal|ended with status|unexpected|ran out of the memory")
 """How the reason of a video begins that its worker process did not survive."""
@@ -64,7 +68,7 @@ def render_by(decoder: str, corpus: Corpus, place: Path) -> Store:
     start = time.monotonic()
     render(
         settings,
-        view_policies(settings, "none"),
+        view_policies(settings, None),
         manifest_of(corpus),
         data_root=corpus.root / "data",
         store=place / "clips.zarr",

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pipeline.workers import DaskWorkers, Limits, WorkerError
+from pipeline.workers.dask import DaskWorkers
+from pipeline.workers.tasks import Limits, WorkerError
 from tests.imports import ROOT
 
 pytestmark = pytest.mark.slow

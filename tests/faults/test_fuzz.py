@@ -9,21 +9,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cache import CacheError, open_store
-from cache.files import Folder
-from cache.verify import verify
-from pipeline import registry
-from pipeline.datasets._tables import read_mat, read_rows
-from pipeline.errors import PipelineError
-from pipeline.manifest import read_labels, read_scales, read_videos, write_labels, write_scales, write_videos
+from cache.store import CacheError, open_store
+from cache.store.files import Folder
+from cache.store.verify import verify
+from pipeline.core import registry
+from pipeline.core.errors import PipelineError
+from pipeline.core.manifest import read_labels, read_scales, read_videos, write_labels, write_scales, write_videos
 from pipeline.models.internvideo2.reading import read_checkpoint
-from pipeline.params import Params, load_params
-from pipeline.students import load_student
-from pipeline.views import ViewParameters
+from pipeline.preparation.datasets.shared.tables import read_mat, read_rows
+from pipeline.rendering.views import ViewParameters
+from pipeline.students.shared.model import load_student
+from stages.params import Params, load_params
 from tests.cache.toy import build, units
 from tests.faults.damage import BOUNDED, edited, rewritten
 from tests.imports import ROOT
-from tests.pipeline.datasets.published import EXAMPLES
+from tests.pipeline.preparation.datasets.published import EXAMPLES
 from tests.scoring_models import save_student
 from tests.tiny_run import ScoreScale, make_videos
 
@@ -85,7 +85,7 @@ def label_files(folder: Path) -> list[Path]:
 @given(data=st.data())
 def test_label_files(name: str, made: dict[str, tuple[Path, dict]], data: st.DataObject) -> None:
     folder, options = made[name]
-    module = registry.find("datasets", name)
+    module = registry.find("preparation.datasets", name)
     path = data.draw(st.sampled_from(label_files(folder)))
     whole = path.read_bytes()
     try:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.aligned import DataPaths
-from pipeline.evaluation import evaluate
-from pipeline.manifest import read_labels, write_labels
-from pipeline.params import load_params
-from pipeline.training import distil
+from pipeline.core.manifest import read_labels, write_labels
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.students.data.rows import DataPaths
+from pipeline.students.distillation.distill import distil
+from stages.params import load_params
 from tests import tiny_run
 from tests.tiny_run import PARAMS, tiny_settings, write_targets, write_tiny_run
 

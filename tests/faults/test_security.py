@@ -19,15 +19,16 @@ import psutil
 import pytest
 import torch
 
-from pipeline.clips import RenderTask, render_video
-from pipeline.datasets import DatasetError
-from pipeline.datasets._tables import read_mat
-from pipeline.decoders import DecodeOptions
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from pipeline.models.internvideo2.reading import CheckpointError, read_checkpoint
-from pipeline.students import load_student
-from pipeline.views import ViewPolicy
-from pipeline.workers import Limits, LocalWorkers, Lost
+from pipeline.preparation.datasets.shared.entry import DatasetError
+from pipeline.preparation.datasets.shared.tables import read_mat
+from pipeline.rendering.clips import RenderTask, render_video
+from pipeline.rendering.policy import ViewPolicy
+from pipeline.students.shared.model import load_student
+from pipeline.video.decoder import DecodeOptions
+from pipeline.workers.local import LocalWorkers
+from pipeline.workers.tasks import Limits, Lost
 from tests.faults.containers import picture
 from tests.imports import ROOT
 from tests.scoring_models import save_student

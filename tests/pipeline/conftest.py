@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.aligned import AlignedData, DataPaths
+from pipeline.students.data.rows import AlignedData, DataPaths
 from tests.tiny_run import write_tiny_run
 
 

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from pipeline.cli import _application
+from pipeline.commands.cli import _application
 from stages import distill, run_stage
+from tests.imports import ROOT
 from tests.tiny_run import PARAMS, tiny_settings, write_tiny_run
 
-ROOT = Path(__file__).parents[2]
 WITHOUT_TEACHERS = """
 import runpy, sys
 

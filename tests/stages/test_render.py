@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cache import open_store
-from pipeline.decoders import probe
-from pipeline.manifest import Video, write_videos
+from cache.store import open_store
+from pipeline.core.manifest import Video, write_videos
+from pipeline.video.decoders.auto import probe
+from tests.imports import ROOT
 from tests.videos import write_video
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
 from stages import report, run_stage
-
-ROOT = Path(__file__).parents[2]
+from tests.imports import ROOT
 
 
 @pytest.fixture

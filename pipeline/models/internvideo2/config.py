@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.errors import PipelineError, nearest
+from pipeline.core.errors import PipelineError, nearest
 from pipeline.models.bases import AutoConfig, PretrainedConfig
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.internvideo2.adaptation import adapt_tensors
 from pipeline.models.internvideo2.config import ConfigError, InternVideo2Config
 from pipeline.models.internvideo2.model import InternVideo2
 from pipeline.models.internvideo2.reading import CheckpointError, read_checkpoint
 from pipeline.models.internvideo2.recognition import recognise_config
+from pipeline.models.internvideo2.refitting import adapt_tensors
 
 _PREFIXES = ("module.", "backbone.", "encoder.", "vision_encoder.")
 _BACKBONE = ("cls_token", "pos_embed", "patch_embed.", "blocks.", "clip_projector.")

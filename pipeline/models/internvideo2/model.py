@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from pipeline.models.bases import AutoModel, ModelOutput, PreTrainedModel, init
 from pipeline.models.internvideo2.blocks import Block, LayerScale, RMSNorm
 from pipeline.models.internvideo2.config import InternVideo2Config

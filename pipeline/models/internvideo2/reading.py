@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 
 _MAX_HEADER_BYTES = 64 * 2**20  # the pickle of a real checkpoint has well under one MiB
 _ALLOCATORS = ("bytearray", "Tensor", "zeros", "empty", "ones")

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
-from cache import Failed, Job, Rows, build_store, open_store
+from cache.build import build_store
+from cache.store import Failed, Job, Rows, open_store
 from pipeline.commands.cache import app
-from pipeline.extraction import CLIP_DIGEST, extract
-from tests.pipeline.test_extraction import RUNTIME, plan_of, project
+from pipeline.core.manifest import CLIP_DIGEST
+from pipeline.teachers.extraction.extract import extract
+from tests.pipeline.teachers.extraction.test_extract import RUNTIME, plan_of, project
 
 __all__ = ["project"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import _application
+from pipeline.commands.cli import _application
 from pipeline.commands.compare import compare_scores
-from pipeline.scoring import QualityScorer
+from pipeline.scoring.scorer import QualityScorer
 from tests.scoring_models import CALIBRATION, save_student
 from tests.videos import write_video
 

@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipeline.commands.data import app
-from pipeline.differences import compare_versions, read_version
-from pipeline.manifest import ScoreScale, read_labels, read_videos, write_labels, write_scales, write_videos
-from pipeline.params import PrepareSettings, Split
-from pipeline.preparation import prepare
+from pipeline.core.manifest import ScoreScale, read_labels, read_videos, write_labels, write_scales, write_videos
+from pipeline.preparation.differences import compare_versions, read_version
+from pipeline.preparation.prepare import prepare
+from pipeline.preparation.settings import PrepareSettings, Split
 from tests.videos import write_video
 
 
@@ -112,7 +112,7 @@ def test_each_kind_of_change_is_told(data: Path, tmp_path: Path) -> None:
 
 def test_wrong_use_and_unknown_versions(data: Path, tmp_path: Path) -> None:
     assert run("diff", tmp_path).exit_code == 2
-    code = "import sys; from pipeline.cli import main; sys.argv = ['teachonce', 'data', 'diff', 'v9']; main()"
+    code = "import sys; from pipeline.commands.cli import main; sys.argv = ['teachonce', 'data', 'diff', 'v9']; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "cannot have data/videos.csv at 'v9'" in done.stderr

@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import _application
-from pipeline.commands._curve import CurveError
+from pipeline.commands.cli import _application
+from pipeline.commands.shared.curve import CurveError
+from tests.imports import ROOT
 from tests.scoring_models import save_student
 from tests.videos import write_raw, write_video
-
-ROOT = Path(__file__).parents[3]
-
 
 ODD = ("a$_{$.mp4", "two\nlines\u2028.mp4", "日本語😀.mp4", f"{'x' * 250}.mp4")
 
@@ -184,7 +182,7 @@ def test_raw_video_is_told_by_options(folder, tmp_path):
 
 def test_help_imports_neither_torch_nor_a_decoder_and_a_missing_model_is_one_line(tmp_path):
     code = (
-        "import sys; from pipeline.cli import main\n"
+        "import sys; from pipeline.commands.cli import main\n"
         "try:\n    main()\nexcept SystemExit as ended:\n    print('status', ended.code)\n"
         "print(sorted({'torch', 'av', 'decord', 'zarr', 'scipy', 'transformers', 'onnxruntime'} & sys.modules.keys()))"
     )

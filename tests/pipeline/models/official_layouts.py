@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipeline.models.internvideo2 import InternVideo2Config
+from tests.imports import ROOT
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+GOLDEN = ROOT / "golden"
 TABLES: dict[str, dict[str, Any]] = json.loads((GOLDEN / "internvideo2_keys.json").read_text())["tables"]
 
 SMALL = {

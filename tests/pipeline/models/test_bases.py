@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.core.registry import names
 from pipeline.models import bases
-from pipeline.predictors import load_predictor
-from pipeline.registry import names
+from pipeline.scoring.predictors import load_predictor
 from tests.imports import ROOT
 from tests.pipeline.students.test_students import TINY
 from tests.scoring_models import POLICY, make_student, save_student
@@ -25,7 +25,7 @@ LOAD = """
 import json, sys
 import numpy as np
 from pipeline.models import bases
-from pipeline.predictors import load_predictor, start_lightly
+from pipeline.scoring.predictors import load_predictor, start_lightly
 
 told, clips = {}, np.load(sys.argv[1])
 for folder in sys.argv[2:]:
@@ -70,7 +70,7 @@ def test_every_student_is_the_same_to_the_last_bit(tmp_path):
 def test_the_command_scores_without_transformers_what_it_scores_with_it(tmp_path):
     video, model = write_video(tmp_path / "a.mp4", num_frames=40, texture=True), save_student(tmp_path / "model")
     code = (
-        "import sys; from pipeline.cli import main\n{first}\ntry:\n    main()\nexcept SystemExit as ended:\n"
+        "import sys; from pipeline.commands.cli import main\n{first}\ntry:\n    main()\nexcept SystemExit as ended:\n"
         "    heavy = sorted({{'transformers', 'scipy.optimize', 'torch'}} & sys.modules.keys())\n"
         "    print(ended.code, heavy, file=sys.stderr)"
     )
@@ -91,7 +91,7 @@ def test_what_is_no_ordinary_folder_is_left_to_transformers(tmp_path):
     (odd["sharded"] / "model.safetensors").rename(odd["sharded"] / "model-00001-of-00001.safetensors")
     (odd["broken"] / "config.json").write_text("{", encoding="utf-8")
     (odd["list"] / "config.json").write_text("[]", encoding="utf-8")
-    code = "import sys; from pipeline.predictors import *; start_lightly(sys.argv[1]); print(bases.is_plain())"
+    code = "import sys; from pipeline.scoring.predictors import *; start_lightly(sys.argv[1]); print(bases.is_plain())"
     for folder in (*odd.values(), tmp_path / "nowhere", "someone/student"):
         assert run(code, folder).stdout == "False\n", folder
     assert run(code, model).stdout == "True\n"
@@ -117,7 +117,7 @@ def test_a_damaged_folder_is_told_in_one_line(tmp_path, damage, message):
     model = save_student(tmp_path / "model")
     damage(model)
     video = write_video(tmp_path / "a.mp4", num_frames=30)
-    done = run("from pipeline.cli import main; main()", "score", video, "--model", model)
+    done = run("from pipeline.commands.cli import main; main()", "score", video, "--model", model)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -129,7 +129,7 @@ def _change(folder: Path, **values: object) -> None:
 
 
 def test_a_process_that_has_models_keeps_their_bases():
-    from pipeline.students import StudentModel
+    from pipeline.students.shared.model import StudentModel
 
     assert not bases.without_transformers()
     assert hasattr(StudentModel, "push_to_hub")

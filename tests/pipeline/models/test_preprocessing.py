@@ -6,16 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.models.preprocessing import (
-    FINETUNED,
-    STAGE2,
-    Preprocessing,
-    normalise,
-    preprocess,
-    resize_and_crop,
-    squash,
-)
-from pipeline.models.sampling import (
+from pipeline.models.pixels import normalise
+from pipeline.rendering.sampling import (
     FRAME_RULES,
     PreprocessingError,
     frame_indices,
@@ -23,6 +15,7 @@ from pipeline.models.sampling import (
     uniform_indices,
     window_indices,
 )
+from pipeline.teachers.shared.preprocessing import FINETUNED, STAGE2, Preprocessing, preprocess, resize_and_crop, squash
 
 
 @pytest.mark.parametrize(

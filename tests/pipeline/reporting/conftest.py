@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache import ArraySpec, Failed, Rows, Unit, build_store
-from pipeline.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
+from cache.build import build_store
+from cache.store import ArraySpec, Failed, Rows, Unit
+from pipeline.core.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
 
 CODECS = {"h264": 0.0, "hevc": 3.0, "vp9": 5.0, "av1": 8.0}
 LEVELS = (20, 26, 32, 38, 44, 50)

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics import logistic4
-from pipeline.reporting import breakdown
+from pipeline.evaluation.metrics.shared.logistic import logistic4
+from pipeline.reporting.panels import breakdown
+from pipeline.reporting.panels.calibration import reliability
+from pipeline.reporting.panels.scatter import fitted_logistic
+from pipeline.reporting.panels.worst import worst
 from pipeline.reporting.predictions import Prediction
 
 
@@ -63,7 +66,7 @@ def test_videos_without_a_level_have_no_level_group():
 def test_reliability_covers_every_video_once_in_order_of_prediction():
     generator = np.random.default_rng(1)
     rows = [prediction(str(index), value, value) for index, value in enumerate(generator.uniform(0, 100, 57))]
-    bins = breakdown.reliability(rows)
+    bins = reliability(rows)
     assert sum(part.num_videos for part in bins) == 57
     assert [part.mean_prediction for part in bins] == sorted(part.mean_prediction for part in bins)
     assert all(part.low <= part.mean_mos <= part.high for part in bins)
@@ -72,28 +75,28 @@ def test_reliability_covers_every_video_once_in_order_of_prediction():
 
 @pytest.mark.parametrize("count", [1, 4, 5, 11])
 def test_reliability_of_a_few_videos(count):
-    bins = breakdown.reliability([prediction(str(index), index, index) for index in range(count)])
+    bins = reliability([prediction(str(index), index, index) for index in range(count)])
     assert len(bins) == max(1, count // 5)
 
 
 def test_worst_is_by_absolute_error_then_name():
     rows = [prediction("b", 50, 40), prediction("a", 50, 60), prediction("c", 50, 51)]
-    assert [row.video_id for row in breakdown.worst(rows, 2)] == ["a", "b"]
-    assert breakdown.worst(rows, 0) == []
+    assert [row.video_id for row in worst(rows, 2)] == ["a", "b"]
+    assert worst(rows, 0) == []
 
 
 def test_worst_compares_errors_as_shares_of_their_scales():
     rows = [prediction("a", 50, 60), prediction("b", 2, 4, dataset="five points")]
-    assert [row.video_id for row in breakdown.worst(rows, 2)] == ["a", "b"]
+    assert [row.video_id for row in worst(rows, 2)] == ["a", "b"]
     lengths = {"d": 100.0, "five points": 4.0}
-    assert [row.video_id for row in breakdown.worst(rows, 2, lengths.__getitem__)] == ["b", "a"]
+    assert [row.video_id for row in worst(rows, 2, lengths.__getitem__)] == ["b", "a"]
 
 
 def test_the_drawn_logistic_is_that_of_the_metrics():
     generator = np.random.default_rng(2)
     x = generator.uniform(0, 1, 40)
     y = 100 / (1 + np.exp(-8 * (x - 0.5))) + generator.normal(0, 3, 40)
-    drawn_x, drawn_y = breakdown.fitted_logistic(x, y)
+    drawn_x, drawn_y = fitted_logistic(x, y)
     assert (np.diff(drawn_x) > 0).all()
     assert (np.diff(drawn_y) >= 0).all()
     np.testing.assert_array_equal(np.interp(x, drawn_x, drawn_y), logistic4(x, y))

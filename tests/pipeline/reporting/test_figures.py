@@ -5,16 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.reporting.figures import (
+from pipeline.reporting.panels.rate_quality import (
     MAX_CONTENTS,
-    codec_markers,
     has_rates,
     rate_lines,
     rate_quality,
     rate_quality_contents,
-    round_places,
-    score_limits,
 )
+from pipeline.reporting.panels.shared.axes import codec_markers, round_places, score_limits
 from pipeline.reporting.predictions import Prediction
 
 CRFS = (20, 30, 40, 50)

@@ -5,8 +5,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from cache import ArraySpec, Rows, Unit, build_store, open_store
-from pipeline.reporting import frames, load_run
+from cache.build import build_store
+from cache.store import ArraySpec, Rows, Unit, open_store
+from pipeline.reporting import load_run
+from pipeline.reporting.panels.shared import frames
 
 
 def dims(name):

@@ -1,7 +1,8 @@
 import subprocess
 from dataclasses import replace
 
-from pipeline.reporting import identity, load_run
+from pipeline.reporting import load_run
+from pipeline.reporting.panels import identity
 
 
 def git(root, *arguments):

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.digests import file_digest
-from pipeline.manifest import Video
-from pipeline.pictures import RgbPicture
-from pipeline.reporting import originals
+from pipeline.core.files import file_digest
+from pipeline.core.manifest import Video
+from pipeline.reporting.panels.shared import originals
+from pipeline.video.pictures import RgbPicture
 from tests.videos import write_raw, write_video
 
 

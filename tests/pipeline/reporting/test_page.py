@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pipeline.digests import file_digest
-from pipeline.manifest import read_videos, write_videos
-from pipeline.params import ReportSettings
+from pipeline.core.files import file_digest
+from pipeline.core.manifest import read_videos, write_videos
 from pipeline.reporting import load_run, write_report
 from pipeline.reporting.page import render_page
+from pipeline.reporting.settings import ReportSettings
 from tests.videos import write_video
 
 SETTINGS = ReportSettings(title="TeachOnce", worst=10)

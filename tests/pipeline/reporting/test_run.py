@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from pipeline.manifest import ManifestError
+from pipeline.core.manifest import ManifestError
 from pipeline.reporting import ReportError, load_run
 from pipeline.reporting.files import Table
 

@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.metrics import Interval
-from pipeline.reporting import summary
+from pipeline.core.agreement import Interval
+from pipeline.reporting.panels import summary
+from pipeline.reporting.panels.shared import wording
 from pipeline.reporting.predictions import Prediction
 from pipeline.reporting.run import Run
 
@@ -35,7 +36,7 @@ def test_a_paired_difference_tells_more_than_overlapping_intervals():
     run = run_with((0.72, 0.62, 0.82), (0.7, 0.65, 0.75))
     paired = replace(run, differences={"crf_codec": Interval(value=0.02, low=0.01, high=0.03)})
     assert "the student sees more than that" in summary.paragraph(paired)
-    assert summary.difference(paired.differences["crf_codec"]) == "+0.020 (0.010 to 0.030)"
+    assert wording.difference(paired.differences["crf_codec"]) == "+0.020 (0.010 to 0.030)"
 
 
 def test_paragraph_names_counts_score_and_interval():
@@ -47,15 +48,15 @@ def test_paragraph_names_counts_score_and_interval():
 
 def test_predictors_stand_in_the_order_of_the_page():
     metrics = {name: {"srcc": 0.0} for name in ("zeta", "crf_codec", "alpha", "teacher", "student")}
-    assert list(summary.ordered(metrics)) == ["student", "teacher", "crf_codec", "alpha", "zeta"]
-    assert summary.title_of("vmaf_neg") == "vmaf neg"
+    assert list(wording.ordered(metrics)) == ["student", "teacher", "crf_codec", "alpha", "zeta"]
+    assert wording.title_of("vmaf_neg") == "vmaf neg"
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(0.1234, "0.123"), (-0.5, "−0.500"), (-0.0001, "0.000"), (None, "–"), (math.nan, "–")]
 )
 def test_decimal(value, text):
-    assert summary.decimal(value) == text
+    assert wording.decimal(value) == text
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_decimal(value, text):
     [(960, "960"), (5810000, "5.81 M"), (2.5e9, "2.5 G"), (12000, "12 k"), (0.0123, "0.0123"), (math.inf, "–")],
 )
 def test_amount(value, text):
-    assert summary.amount(value) == text
+    assert wording.amount(value) == text
 
 
 @pytest.mark.parametrize(
@@ -71,4 +72,4 @@ def test_amount(value, text):
     [(0.42, "0.4 s"), (52.3, "52 s"), (185, "3 min 05 s"), (7800, "2 h 10 min"), (59.7, "1 min 00 s")],
 )
 def test_duration(seconds, text):
-    assert summary.duration(seconds) == text
+    assert wording.duration(seconds) == text

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib
 import pytest
 
-from pipeline.reporting import svg
+from pipeline.reporting.panels.shared import svg
 
 
 def paint(axes):

@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import AutoBackbone, ConvNextV2Config, ConvNextV2Model
 
-from pipeline.models.pretrained import PretrainedError
-from pipeline.params import SettingsError
-from pipeline.students import create_student, load_student
+from pipeline.core.settings import SettingsError
 from pipeline.students.backbone import BackboneError
+from pipeline.students.shared.model import create_student, load_student
+from pipeline.students.shared.pretrained import PretrainedError
 
 SIZES = {"hidden_sizes": [8, 12, 16, 20], "depths": [1, 1, 1, 1]}
 OTHERS = {

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.params import SettingsError
-from pipeline.registry import names
-from pipeline.students import create_student
+from pipeline.core.registry import names
+from pipeline.core.settings import SettingsError
 from pipeline.students.fragments import FragmentsError, _Windows
+from pipeline.students.shared.model import create_student
 
 TINY = {"grid": 2, "widths": [16, 32], "depths": [2, 1], "num_heads": [1, 2]}
 

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from pipeline.aligned import AlignedData
-from pipeline.losses import Batch, weighted_losses
-from pipeline.models.framewise import patch_side
-from pipeline.projection import possible_losses, with_projectors
-from pipeline.registry import names
-from pipeline.students import create_student, load_student
+from pipeline.core.registry import names
+from pipeline.students.data.batch import Batch
+from pipeline.students.data.rows import AlignedData
+from pipeline.students.distillation.projection import possible_losses, with_projectors
+from pipeline.students.losses.shared.weighting import weighted_losses
+from pipeline.students.shared.framewise import patch_side
+from pipeline.students.shared.model import create_student, load_student
 from tests.tiny_run import tiny_settings, write_tiny_run
 
 GEOMETRIES = {

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.students import StudentError, create_student
+from pipeline.students.shared.model import StudentError, create_student
 from tests.pipeline.students.test_students import CLIP_SHAPE, TARGET_DIM, TINY, make_student
 
 NAME = "internvideo2"

@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
+from pipeline.core.registry import find
 from pipeline.models.internvideo2 import CheckpointError, InternVideo2, InternVideo2Config
-from pipeline.registry import find
-from pipeline.students import StudentConfig, StudentModel, create_student, load_student
+from pipeline.students.shared.model import StudentConfig, StudentModel, create_student, load_student
 
 CLIP_SHAPE = (8, 224, 224, 3)
 

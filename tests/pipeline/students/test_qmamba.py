@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.aligned import AlignedData
-from pipeline.models.qmamba import StylePrompt
-from pipeline.params import SettingsError
-from pipeline.prediction import predict_videos
-from pipeline.students import StudentConfig, StudentError, StudentModel, create_student, load_student
-from pipeline.training import distil
+from pipeline.core.settings import SettingsError
+from pipeline.students.data.rows import AlignedData
+from pipeline.students.distillation.distill import distil
+from pipeline.students.shared.model import StudentConfig, StudentError, StudentModel, create_student, load_student
+from pipeline.students.shared.prediction import predict_videos
+from pipeline.students.shared.qmamba import StylePrompt
 from tests.tiny_run import tiny_settings
 
 TINY = {"width": 16, "depths": [1, 1], "patch_size": 4, "window": 3}

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-import pipeline.students
-from pipeline import registry
-from pipeline.losses import weighted_losses
-from pipeline.projection import with_projectors
-from pipeline.students import create_student
+import pipeline.students.shared.model
+from pipeline.core import registry
+from pipeline.students.distillation.projection import with_projectors
+from pipeline.students.losses.shared.weighting import weighted_losses
+from pipeline.students.shared.model import create_student
+from tests.imports import ROOT
 from tests.pipeline.students import test_students
 
-DOCUMENT = Path(__file__).parents[3] / "docs/adding.md"
+DOCUMENT = ROOT / "docs/adding.md"
 CONFORMANCE = [name for name in dir(test_students.TestEveryStudent) if name.startswith("test_")]
 
 

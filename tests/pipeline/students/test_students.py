@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from pipeline.params import Section, SettingsError
-from pipeline.registry import find, names
-from pipeline.students import StudentError, StudentModel, create_student, load_student
-from pipeline.training import distil
+from pipeline.core.registry import find, names
+from pipeline.core.settings import Section, SettingsError
+from pipeline.students.distillation.distill import distil
+from pipeline.students.shared.model import StudentError, StudentModel, create_student, load_student
 from tests.tiny_run import tiny_settings
 
 TINY = {

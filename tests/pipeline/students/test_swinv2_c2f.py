@@ -6,13 +6,17 @@ import torch
 from PIL import Image
 from transformers import Swinv2Config, Swinv2ForImageClassification
 
-from pipeline.manifest import write_labels, write_scales, write_videos
-from pipeline.models.pretrained import PretrainedError
-from pipeline.params import PrepareSettings, RenderSettings, RuntimeSettings, SettingsError, Split, load_params
-from pipeline.preparation import prepare
-from pipeline.rendering import render, view_policies
-from pipeline.students import StudentConfig, StudentError, StudentModel, create_student, load_student
-from pipeline.training import distil
+from pipeline.core.manifest import write_labels, write_scales, write_videos
+from pipeline.core.registry import find
+from pipeline.core.settings import RuntimeSettings, SettingsError
+from pipeline.preparation.prepare import prepare
+from pipeline.preparation.settings import PrepareSettings, Split
+from pipeline.rendering.render import render, view_policies
+from pipeline.rendering.settings import RenderSettings
+from pipeline.students.distillation.distill import distil
+from pipeline.students.shared.model import StudentConfig, StudentError, StudentModel, create_student, load_student
+from pipeline.students.shared.pretrained import PretrainedError
+from stages.params import load_params
 from tests.tiny_run import NUM_VIEWS, PARAMS, DataPaths, tiny_settings, write_targets, write_tiny_run
 
 TINY = {"embed_dim": 8, "depths": [2, 1], "num_heads": [1, 2], "patch_size": 7, "window_size": 2, "width": 32}
@@ -123,7 +127,7 @@ def cached_stills(root):
     values = {"decoder": "auto", "short": "repeat", "views_per_video": NUM_VIEWS, "max_failed": 0}
     rendering = RenderSettings.parse(values | {"view_sets": view_sets}, "render")
     runtime = RuntimeSettings.parse(load_params(PARAMS).runtime.model_dump() | {"workers": 1}, "runtime")
-    policies = view_policies(rendering, "internvideo2_tiny")
+    policies = view_policies(rendering, find("teachers", "internvideo2_tiny").PREPROCESSING)
     render(rendering, policies, tables.videos, data_root=root, store=paths.clips, runtime=runtime)
     write_targets(paths, kinds=["embedding_normed"])
     return paths

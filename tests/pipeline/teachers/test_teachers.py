@@ -6,10 +6,12 @@ import re
 import pytest
 import torch
 
+from pipeline.core.registry import find, names
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config, infer
-from pipeline.models.preprocessing import Preprocessing, normalise
-from pipeline.models.sampling import FRAME_RULES
-from pipeline.registry import find, names
+from pipeline.models.pixels import normalise
+from pipeline.rendering.sampling import FRAME_RULES
+from pipeline.teachers.adaptation.initial import teacher_config
+from pipeline.teachers.shared.preprocessing import Preprocessing
 
 TEACHERS = names("teachers")
 
@@ -21,7 +23,7 @@ def test_the_official_sizes_and_the_embedded_one_are_there() -> None:
 @pytest.mark.parametrize("name", TEACHERS)
 def test_conformance(name: str) -> None:
     teacher = find("teachers", name)
-    preprocessing, config = teacher.PREPROCESSING, teacher.config()
+    preprocessing, config = teacher.PREPROCESSING, teacher_config(name)
     assert isinstance(preprocessing, Preprocessing)
     assert isinstance(config, InternVideo2Config)
     assert preprocessing.sampling in FRAME_RULES
@@ -44,7 +46,7 @@ def test_the_docstring_says_where_the_weights_are(name: str) -> None:
 
 def test_the_embedded_teacher_runs() -> None:
     teacher = find("teachers", "internvideo2_tiny")
-    model = InternVideo2(teacher.config()).eval()
+    model = InternVideo2(teacher_config("internvideo2_tiny")).eval()
     clips = torch.randint(0, 256, (2, 8, 112, 112, 3), dtype=torch.uint8)
     output = infer(model, normalise(clips, teacher.PREPROCESSING.mean, teacher.PREPROCESSING.std))
     assert output.embedding.shape == output.embedding_normed.shape == (2, 256)

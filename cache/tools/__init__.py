@@ -1,0 +1,1 @@
+"""The commands of ``teachonce cache``: info, verify, diff, gc, export and import."""

@@ -1,0 +1,141 @@
+"""What the verbs that score have in common: which files, and which student."""
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.scoring.scorer import QualityScorer
+    from pipeline.video.decoder import DecodeOptions
+
+FORMATS = ("table", "csv", "json", "jsonl")
+SUFFIXES = frozenset(
+    [
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".ts",
+        ".m2ts",
+        ".mts",
+        ".mpg",
+        ".mpeg",
+        ".flv",
+        ".ivf",
+        ".obu",
+        ".3gp",
+        ".mxf",
+        ".wmv",
+        ".ogv",
+        ".y4m",
+        ".yuv",
+    ]
+)
+"""Names of the files that are taken from a folder; a file that is named outright is always tried."""
+
+
+def expand(paths: Sequence[Path], listed: Path | None) -> list[Path]:
+    """The videos meant: files as given, folders as their videos in order of their names, each once.
+
+    Args:
+        paths: files and folders.
+        listed: a text file with one path per line, relative to where the command runs; empty lines and lines that
+            begin with ``#`` do not count.
+
+    Raises:
+        BadParameter: the list cannot be read.
+    """
+    if listed is not None:
+        try:
+            lines = [line.strip() for line in listed.read_text(encoding="utf-8").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(f"cannot read {listed}: {error}", param_hint="--list") from None
+        paths = [*paths, *(Path(line) for line in lines if line and not line.startswith("#"))]
+    videos = [video for path in paths for video in (_videos_below(path) if path.is_dir() else [path])]
+    return list(dict.fromkeys(videos))
+
+
+def _videos_below(folder: Path) -> list[Path]:
+    found = [
+        Path(place) / name
+        for place, folders, names in os.walk(folder)
+        for name in names
+        if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+    ]
+    return sorted(found)
+
+
+def raw_options(size: str | None, pix_fmt: str | None, fps: float | None) -> "DecodeOptions":
+    """What raw video does not tell of itself.
+
+    Args:
+        size: such as ``1920x1080``.
+        pix_fmt: ``yuv420p`` or ``yuv420p10le``.
+        fps: frames per second.
+
+    Raises:
+        BadParameter: the size or the format is none.
+    """
+    from pipeline.video.decoder import DecodeOptions
+
+    match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", size or "")
+    if size is not None and match is None:
+        raise typer.BadParameter(f"got {size!r}; expected something like 1920x1080", param_hint="--size")
+    if pix_fmt not in (None, "yuv420p", "yuv420p10le"):
+        raise typer.BadParameter(f"got {pix_fmt!r}; expected yuv420p or yuv420p10le", param_hint="--pix-fmt")
+    return DecodeOptions(
+        raw_width=int(match[1]) if match else None,
+        raw_height=int(match[2]) if match else None,
+        raw_fps=fps,
+        raw_pix_fmt=pix_fmt,
+    )
+
+
+def load_scorer(
+    model: str,
+    stack: ExitStack,
+    *,
+    decoding: "DecodeOptions",
+    dataset: str | None = None,
+    num_views: int | None = None,
+    segment_seconds: float = 10.0,
+    window_seconds: float = 1.0,
+    timeout_seconds: float = 600.0,
+    threads: int | None = None,
+    device: str = "cpu",
+) -> "QualityScorer":
+    """Loads a student for a command.
+
+    Args:
+        model: a folder, a hub name or an ONNX file.
+        stack: closes the scorer in the end.
+        decoding: see `raw_options`.
+        dataset: see `ScoringOptions`, as for what follows.
+        num_views: see there.
+        segment_seconds: see there.
+        window_seconds: see there.
+        timeout_seconds: to decode a segment in.
+        threads: of the model.
+        device: of the model.
+    """
+    from pipeline.scoring.predictors import start_lightly
+    from pipeline.scoring.scorer import QualityScorer, ScoringOptions
+    from pipeline.workers.tasks import Limits
+
+    start_lightly(model)
+    options = ScoringOptions(
+        dataset=dataset,
+        num_views=num_views,
+        segment_seconds=segment_seconds,
+        window_seconds=window_seconds,
+        decoding=decoding,
+        limits=Limits(seconds=timeout_seconds, memory_bytes=4 << 30, cpu_seconds=2 * timeout_seconds),
+    )
+    return stack.enter_context(QualityScorer.from_pretrained(model, options, threads=threads, device=device))

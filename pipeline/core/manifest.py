@@ -1,0 +1,359 @@
+"""The two tables of a data set version: ``videos.csv`` (identity, geometry) and ``labels.csv`` (all about scores).
+
+Render and extract depend on the first only, so a relabelling re-runs neither. Both are UTF-8 CSV with a header, empty
+where unknown, rows ordered by ``video_id``. Paths are relative to the data root and may not leave it.
+"""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, TypeVar, get_args
+
+from pipeline.core.errors import PipelineError, nearest
+from pipeline.core.files import replacing
+
+Split = Literal["train", "val", "test"]
+DATA_ROOT = Path("data")
+_MAX_FIELD_CHARS = 1 << 16
+
+
+class ManifestError(PipelineError):
+    """A table is missing, malformed, or contradicts itself or another."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video:
+    """A row of ``videos.csv``.
+
+    Attributes:
+        video_id: unique name.
+        path: relative to the data root, with ``/``.
+        sha256: of the file's bytes, 64 hexadecimal digits.
+        dataset: the data set it came with.
+        width: of a frame as shown, in px.
+        height: of a frame as shown, in px.
+        fps: frames per second; None where unknown.
+        num_frames: counted by demuxing or decoding, never taken from a header; None where unknown.
+        pix_fmt: FFmpeg's name, such as ``yuv420p``.
+    """
+
+    video_id: str
+    path: str
+    sha256: str
+    dataset: str
+    width: int | None
+    height: int | None
+    fps: float | None
+    num_frames: int | None
+    pix_fmt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """A row of ``labels.csv``.
+
+    Attributes:
+        video_id: as in ``videos.csv``.
+        mos: the score on the data set's scale, higher is better; None where there is none.
+        content: the source content; contents are never divided between splits.
+        codec: such as ``h264``; empty where unknown.
+        level: the distortion level as the publisher writes it, such as a CRF; empty where unknown.
+        split: ``train``, ``val`` or ``test``.
+        labelled: whether training may use ``mos``.
+    """
+
+    video_id: str
+    mos: float | None
+    content: str
+    codec: str
+    level: str
+    split: Split
+    labelled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreScale:
+    """The scale on which a data set's MOS are given, after any turning round so that higher is better.
+
+    A DMOS, of which lower is better, is turned within its own range: ``mos = low + high - dmos``. So nothing is lost:
+    where ``published_direction`` is ``lower_is_better``, the published score of a video is ``low + high - mos`` again.
+
+    Attributes:
+        score_name: as the publisher calls it.
+        low: the worst score that can be given.
+        high: the best.
+        published_direction: of the publisher's own numbers.
+    """
+
+    score_name: str
+    low: float
+    high: float
+    published_direction: Literal["higher_is_better", "lower_is_better"] = "higher_is_better"
+
+    def turned(self, score: float) -> float:
+        """A published score as MOS, higher is better; and a MOS as it was published, for it is its own inverse."""
+        return score if self.published_direction == "higher_is_better" else round(self.low + self.high - score, 9)
+
+
+_Row = TypeVar("_Row", Video, Label)
+_TABLES: dict[type, str] = {Video: "videos.csv", Label: "labels.csv"}
+
+
+def write_videos(path: Path, videos: Iterable[Video]) -> None:
+    """Writes ``videos.csv``, ordered by ``video_id``."""
+    _write(path, Video, videos)
+
+
+def write_labels(path: Path, labels: Iterable[Label]) -> None:
+    """Writes ``labels.csv``, ordered by ``video_id``."""
+    _write(path, Label, labels)
+
+
+def read_videos(path: Path) -> list[Video]:
+    """Reads ``videos.csv``.
+
+    Raises:
+        ManifestError: lists every malformed row with its line number.
+    """
+    videos = _read(path, Video)
+    problems = [
+        f"{path}, video {video.video_id!r}: {problem}" for video in videos for problem in _video_problems(video)
+    ]
+    _raise_all(problems)
+    return videos
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Reads ``labels.csv``.
+
+    Raises:
+        ManifestError: lists every malformed row with its line number, and every content that stands in two splits.
+    """
+    labels = _read(path, Label)
+    _raise_all(content_leaks(labels))
+    return labels
+
+
+def content_leaks(labels: Sequence[Label], told: Mapping[str, str] | None = None) -> list[str]:
+    """Names each content that stands in more than one split, and a video of it in each; an empty list is good.
+
+    Args:
+        labels: of all videos.
+        told: video_id → how a message calls the video; by its name where it is left out.
+    """
+    splits: dict[str, dict[str, str]] = {}
+    for label in labels:
+        name = (told or {}).get(label.video_id, label.video_id)
+        splits.setdefault(label.content, {}).setdefault(label.split, name)
+    return [
+        f"content {content!r} is in the splits "
+        f"{' and '.join(f'{split} ({video})' for split, video in sorted(found.items()))}; a content may be in one only"
+        for content, found in sorted(splits.items())
+        if len(found) > 1
+    ]
+
+
+def labels_of(videos: Sequence[Video], labels: Sequence[Label]) -> list[Label]:
+    """The labels in the order of ``videos``.
+
+    Raises:
+        ManifestError: the two tables do not hold the same videos.
+    """
+    by_id = {label.video_id: label for label in labels}
+    known = {video.video_id for video in videos}
+    problems = [f"video {name!r} has no row in labels.csv; run prepare again" for name in sorted(known - by_id.keys())]
+    problems += [
+        f"labels.csv has {name!r}, which videos.csv lacks; run prepare again" for name in sorted(by_id.keys() - known)
+    ]
+    _raise_all(problems)
+    return [by_id[video.video_id] for video in videos]
+
+
+def resolve(root: Path, relative: str) -> Path:
+    """The file that a table's path names.
+
+    Args:
+        root: the data root.
+        relative: the path as the table has it.
+
+    Raises:
+        ManifestError: the path is absolute, climbs out with ``..``, or leaves the root through a symbolic link to
+            somewhere else than DVC's cache, which it links to with ``cache.type = symlink``.
+    """
+    if "\0" in relative:
+        raise ManifestError(f"path {relative!r} contains a zero byte")
+    pure = PurePosixPath(relative)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+        raise ManifestError(f"path {relative!r} leaves the data root {root}; give a path inside it, without '..'")
+    path = root / pure
+    real_root, real = os.path.realpath(root), os.path.realpath(path)
+    if not _is_inside(real, real_root) and not _is_inside(real, _dvc_cache(real_root)):
+        raise ManifestError(
+            f"path {relative!r} leaves the data root {root} through a symbolic link to {real}; copy it here, or "
+            "`dvc add <there> --out <here>`"
+        )
+    return path
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return bool(folder) and os.path.commonpath([folder, path]) == folder
+
+
+@cache
+def _dvc_cache(root: str) -> str:
+    """The folder that holds the files of the project's DVC cache; empty where there is no project."""
+    here = Path(root)
+    project = next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), None)
+    if project is None:
+        return ""
+    from dvc.config import Config, ConfigError
+
+    try:
+        place = Config(dvc_dir=str(project / ".dvc"))["cache"].get("dir")
+    except ConfigError as error:
+        raise ManifestError(f"cannot read DVC's settings in {project / '.dvc'}: {error}") from None
+    return os.path.realpath(Path(place or project / ".dvc/cache") / "files")
+
+
+def write_scales(path: Path, scales: dict[str, ScoreScale]) -> None:
+    """Writes ``dataset.json``: the scale of each data set's scores."""
+    text = json.dumps({name: asdict(scale) for name, scale in sorted(scales.items())}, indent=2) + "\n"
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def read_scales(path: Path) -> dict[str, ScoreScale]:
+    """Reads ``dataset.json``.
+
+    Raises:
+        ManifestError: the file is missing or malformed.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return {name: ScoreScale(**scale) for name, scale in values.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ManifestError(f"cannot read {path}: {error}; run prepare again") from None
+
+
+def _write(path: Path, row_type: type[_Row], rows: Iterable[_Row]) -> None:
+    names = [field.name for field in fields(row_type)]
+    ordered = sorted(rows, key=lambda row: row.video_id)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([[_to_text(getattr(row, name)) for name in names] for row in ordered])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        partial.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _to_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _read(path: Path, row_type: type[_Row]) -> list[_Row]:
+    names = [field.name for field in fields(row_type)]
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ManifestError(f"cannot read {path}: {error.strerror}; run the stage prepare first") from None
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path} is not UTF-8 text (byte {error.start})") from None
+    csv.field_size_limit(_MAX_FIELD_CHARS)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise ManifestError(f"{path} is not CSV: {error}") from None
+    if not lines or lines[0] != names:
+        raise ManifestError(f"{path}: got the header {lines[0] if lines else []}; expected {','.join(names)}")
+    rows: list[_Row] = []
+    problems: list[str] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            row = _parse(row_type, names, line)
+        except ValueError as error:
+            problems.append(f"{path}, row {number}: {error}")
+            continue
+        if row.video_id in seen:
+            problems.append(
+                f"{path}, row {number}: video_id {row.video_id!r} stands already in row {seen[row.video_id]}"
+            )
+        seen[row.video_id] = number
+        rows.append(row)
+    _raise_all(problems)
+    return sorted(rows, key=lambda row: row.video_id)
+
+
+def _parse(row_type: type[_Row], names: list[str], line: list[str]) -> _Row:
+    if len(line) != len(names):
+        raise ValueError(f"got {len(line)} columns; expected {len(names)}")
+    values: dict[str, Any] = dict(zip(names, line, strict=True))
+    if not values["video_id"]:
+        raise ValueError("video_id is empty")
+    for field in fields(row_type):
+        values[field.name] = _from_text(field.name, field.type, values[field.name])
+    return row_type(**values)
+
+
+def _from_text(name: str, kind: Any, text: str) -> Any:
+    if kind is str:
+        return text
+    if kind is bool:
+        if text not in ("0", "1"):
+            raise ValueError(f"{name}: got {text!r}; expected 0 or 1")
+        return text == "1"
+    if kind is Split:
+        known = get_args(Split)
+        if text not in known:
+            raise ValueError(f"{name}: got {text!r}; expected {', '.join(known)}{nearest(text, known)}")
+        return text
+    if not text:
+        return None
+    number = int if kind == (int | None) else float
+    try:
+        value = number(text)
+    except ValueError:
+        raise ValueError(
+            f"{name}: got {text!r}; expected {'a whole number' if number is int else 'a number'}"
+        ) from None
+    if not math.isfinite(value):
+        raise ValueError(f"{name}: got {text!r}; expected a finite number")
+    return value
+
+
+def _video_problems(video: Video) -> Iterable[str]:
+    if len(video.sha256) != 64 or set(video.sha256) - set("0123456789abcdef"):
+        yield f"sha256: got {video.sha256!r}; expected 64 hexadecimal digits"
+    for name in ("width", "height", "fps", "num_frames"):
+        value = getattr(video, name)
+        if value is not None and value <= 0:
+            yield f"{name}: got {value}; expected more than 0"
+
+
+def _raise_all(problems: list[str]) -> None:
+    if problems:
+        shown = problems[:50] + ([f"… and {len(problems) - 50} more"] if len(problems) > 50 else [])
+        raise ManifestError("\n".join(shown))
+
+
+def to_unit(label: Label, video: Video, scales: dict[str, ScoreScale]) -> float:
+    scale = scales[video.dataset]
+    assert label.mos is not None
+    return (label.mos - scale.low) / (scale.high - scale.low)
+
+
+CLIP_DIGEST = "clip_digest"
+
+
+"""Text column of the target store: the SHA-256 of the pixels that the teacher saw, row by row."""

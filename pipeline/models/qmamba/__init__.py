@@ -1,6 +1,0 @@
-"""A hierarchical vision state-space model that looks at frames one by one, and its style prompts."""
-
-from pipeline.models.qmamba.model import VARIANTS, Sizes, VisionMamba
-from pipeline.models.qmamba.prompts import StylePrompt
-
-__all__ = ["VARIANTS", "Sizes", "StylePrompt", "VisionMamba"]

@@ -1,0 +1,1 @@
+"""The stage ``prepare``: looks at files, splits contents, writes the tables."""

@@ -1,0 +1,1 @@
+"""What data sets share: entries, readers of tables, settings and made files."""

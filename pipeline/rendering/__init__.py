@@ -1,0 +1,1 @@
+"""The stage ``render``: views of videos, stored as clips."""

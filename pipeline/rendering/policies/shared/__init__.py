@@ -1,0 +1,1 @@
+"""What view policies share: places in a plane."""

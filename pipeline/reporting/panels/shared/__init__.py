@@ -1,0 +1,1 @@
+"""What panels share: axes, SVG, tables, wording, frames."""

@@ -1,0 +1,1 @@
+"""Clips, targets and labels, row by row."""

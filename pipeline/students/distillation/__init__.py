@@ -1,0 +1,1 @@
+"""The stage ``distill``: a student trained from the cache."""

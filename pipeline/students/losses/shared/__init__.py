@@ -1,0 +1,1 @@
+"""What losses share: the weighted sum and its parts."""

@@ -1,0 +1,1 @@
+"""What students share: their contract, their file format, calibration, domain and prediction."""

@@ -1,0 +1,1 @@
+"""The stage ``extract``: what the teacher says of every clip, stored once."""

@@ -1,0 +1,1 @@
+"""What teachers share: their preprocessing, and the folder that holds one."""
