@@ -26,8 +26,8 @@ CHOSEN = {
 }
 """Rooms whose plug-ins a stage finds by name, any of them; the one teacher and the one student are looked up below."""
 FREE = {"stages/params.py", "cache/__init__.py"}
-"""Imported by stages and a dependency of none: the settings, of which DVC tracks each section, and a face that only hands
-on names of ``cache/store``."""
+"""Imported by stages and a dependency of none: the settings, of which DVC tracks each section, and a face that only
+hands on names of ``cache/store``."""
 NOT_IMPORTED = {
     "adapt": {
         "pipeline/core/scratch.py": "where the pool and the made files are",

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.imports import ROOT
+
 PROGRAM = """
 import time
 from pathlib import Path
 from tests.cache.toy import *
 from cache.store import *
-from tests.imports import ROOT
-from tests.imports import ROOT
 
 def slow(name, of, rows):
     time.sleep(0.3)

@@ -17,6 +17,7 @@ from cache.build.lock import Lock
 from cache.build.publish import workplace
 from cache.store import LockTimeoutError, open_store
 from tests.cache.toy import SPECS, Teacher, build, tree, units
+from tests.imports import ROOT
 
 
 def start(store: Path, pool: Path, count: int, pause: float, log: Path) -> "subprocess.Popen[bytes]":
@@ -175,8 +176,6 @@ def test_a_forked_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
 import os, sys, time
 from pathlib import Path
 from cache.build.lock import Lock
-from tests.imports import ROOT
-from tests.imports import ROOT
 lock = Lock(Path(sys.argv[1]))
 lock.acquire()
 if os.fork() == 0:

@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.models.internvideo2 import InternVideo2Config
 from tests.imports import ROOT
 
-GOLDEN = ROOT / "golden"
+GOLDEN = ROOT / "tests/golden"
 TABLES: dict[str, dict[str, Any]] = json.loads((GOLDEN / "internvideo2_keys.json").read_text())["tables"]
 
 SMALL = {

@@ -15,7 +15,8 @@ from pipeline.rendering.sampling import (
     uniform_indices,
     window_indices,
 )
-from pipeline.teachers.shared.preprocessing import FINETUNED, STAGE2, Preprocessing, preprocess, resize_and_crop, squash
+from pipeline.teachers.shared.preprocessing import FINETUNED, STAGE2, Preprocessing
+from tests.pipeline.models.official_preprocessing import preprocess, resize_and_crop, squash
 
 
 @pytest.mark.parametrize(

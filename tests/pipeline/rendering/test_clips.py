@@ -16,10 +16,11 @@ from pipeline.rendering import clips
 from pipeline.rendering.clips import Clips, RenderTask, cut_clips, render_video
 from pipeline.rendering.policy import ViewError, ViewPolicy
 from pipeline.rendering.views import ViewParameters, draw_view
-from pipeline.teachers.shared.preprocessing import Preprocessing, preprocess
+from pipeline.teachers.shared.preprocessing import Preprocessing
 from pipeline.video.decoder import DecodeOptions, VideoInfo
 from pipeline.video.decoders import pyav
 from pipeline.video.pictures import Box, Picture, RgbPicture
+from tests.pipeline.models.official_preprocessing import preprocess
 from tests.videos import index_of, write_video
 
 DIGEST = "0123456789abcdef" * 4

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.imports import ROOT
 from tests.scoring_models import save_student
 from tests.videos import write_video
 
@@ -14,8 +15,6 @@ CODE = """
 import re, resource, sys
 from pathlib import Path
 from pipeline.scoring.scorer import QualityScorer
-from tests.imports import ROOT
-from tests.imports import ROOT
 with QualityScorer.from_pretrained(sys.argv[1]) as scorer:
     result = scorer.score(sys.argv[2])
 print(round(result.seconds), len(result.segments), len(result.curve))

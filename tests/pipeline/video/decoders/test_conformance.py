@@ -56,7 +56,7 @@ OUTSIDE_DECORD = {
     "transport.ts",
 }
 MAY_REFUSE = {"pyav": HEADERLESS, "decord": OUTSIDE_DECORD | RAW, "yuv": set(VIDEOS) - RAW, "auto": set()}
-DECODERS = [name for name in registry.names("video.decoders") if registry.find("decoders", name).available()]
+DECODERS = [name for name in registry.names("video.decoders") if registry.find("video.decoders", name).available()]
 CHOICES = [[0], [NUM_FRAMES - 1], [0, 1, 2], [3, 9, 10, 17, NUM_FRAMES - 1], list(range(NUM_FRAMES))]
 
 
