@@ -28,6 +28,7 @@ README = ROOT / "README.md"
 GUIDES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "pipeline/README.md", ROOT / "benchmarks/README.md"]
 """What a reader follows: their links, paths and commands are checked."""
 MOST_LINES, MOST_CHARACTERS, MOST_COLUMNS = 140, 110, 5
+SETTINGS = ("Makefile", "dvc.yaml", "params.yaml", "pyproject.toml")
 CODE = ("benchmarks", "cache", "pipeline", "stages")
 """Folders whose docstrings and messages are read for banned words; () reads none."""
 BANNED = {
@@ -177,7 +178,7 @@ def test_documents_that_code_names_exist() -> None:
 def test_no_banned_word_in_documents() -> None:
     found = [
         f"{name_of(path)}:{number}: {match[0]!r}; better: {remedy(match[0])}"
-        for path in tracked("*.md")
+        for path in [*tracked("*.md"), *(ROOT / name for name in SETTINGS)]
         if not name_of(path).startswith(OWN_TEXT)
         for number, line in enumerate(text_of(path).splitlines(), 1)
         for match in WORDS.finditer(line)
