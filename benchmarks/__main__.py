@@ -25,7 +25,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from benchmarks import measures, results  # noqa: E402 - numpy reads the number of threads when it is imported
 from benchmarks.harness import Figure, Setting  # noqa: E402
-from pipeline.core.errors import nearest
+from pipeline.core.errors import nearest  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

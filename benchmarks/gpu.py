@@ -108,7 +108,7 @@ class Bench:
 
     def run(self) -> dict[str, Any]:
         """Everything, part by part; a part's results are printed as they come."""
-        told: dict[str, Any] = {"device": self._name(), "torch": torch.__version__, "matrix_tflops": self.peak}
+        figures: dict[str, Any] = {"device": self._name(), "torch": torch.__version__, "matrix_tflops": self.peak}
         parts: dict[str, Callable[[], Any]] = {
             **{
                 f"forward, {frames} frames": partial(self.forward, config)
@@ -118,18 +118,18 @@ class Bench:
             "student epoch": self.student_epoch,
         }
         for name, part in parts.items():
-            told[name] = part()
-            print(f"{name}: {json.dumps(told[name])}", file=sys.stderr, flush=True)
-        clips = told["extract"]["bare_clips_per_second"]
-        told["step without the teacher in it (decoding left out)"] = {
-            "speed_up": 1 + told["student epoch"]["clips_per_second"] / clips
+            figures[name] = part()
+            print(f"{name}: {json.dumps(figures[name])}", file=sys.stderr, flush=True)
+        clips = figures["extract"]["bare_clips_per_second"]
+        figures["step without the teacher in it (decoding left out)"] = {
+            "speed_up": 1 + figures["student epoch"]["clips_per_second"] / clips
         }
-        return told
+        return figures
 
     def forward(self, config: InternVideo2Config) -> dict[str, Any]:
         """Clips/s and the share of the dense peak, eager and compiled, per batch size; and of the plain forward."""
         flops = count_flops(config) / 1e12
-        told: dict[str, Any] = {}
+        figures: dict[str, Any] = {}
         for compiled in (False, True):
             model, start = self._model(config), time.perf_counter()
             if compiled:
@@ -141,16 +141,16 @@ class Bench:
                 except torch.OutOfMemoryError:
                     break
                 name = f"{'compiled' if compiled else 'eager'}, {videos} videos per batch"
-                told[name] = {
+                figures[name] = {
                     "clips_per_second": len(pixels) / seconds,
                     "share_of_peak": flops * len(pixels) / seconds / self.peak,
                 }
                 if not compiled:
-                    told[name]["place_free"] = self._place_free(model, pixels[:_VIEWS], videos)
+                    figures[name]["place_free"] = self._place_free(model, pixels[:_VIEWS], videos)
             if compiled:
-                told["compiling_and_all_its_batches_seconds"] = time.perf_counter() - start
-        told["plain, 1 videos per batch"] = self._plain(config, flops)
-        return told
+                figures["compiling_and_all_its_batches_seconds"] = time.perf_counter() - start
+        figures["plain, 1 videos per batch"] = self._plain(config, flops)
+        return figures
 
     def extract(self) -> dict[str, Any]:
         """A whole store from a store of clips, against the bare forward on pixels that are on the device already."""
@@ -326,8 +326,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if device.type == "cuda" and not torch.cuda.is_available():
         print("there is no CUDA device here; --tiny --device cpu shows that it runs", file=sys.stderr)
         return 2
-    told = Bench(device, scale(given.tiny)).run()
-    text = json.dumps(told, indent=1) + "\n"
+    figures = Bench(device, scale(given.tiny)).run()
+    text = json.dumps(figures, indent=1) + "\n"
     given.output.write_text(text, encoding="utf-8")
     print(text)
     return 0

@@ -129,8 +129,8 @@ class Turns:
     def detail(self) -> dict[str, float]:
         """Median seconds of both sides, and the time ratio by processor seconds."""
         cpu = [ours / limit for ours, limit in zip(self.ours_cpu, self.limit_cpu, strict=True) if limit > 0]
-        told = {"ours_seconds": statistics.median(self.ours), "limit_seconds": statistics.median(self.limit)}
-        return told | ({"cpu_time_ratio": statistics.median(cpu)} if cpu else {})
+        medians = {"ours_seconds": statistics.median(self.ours), "limit_seconds": statistics.median(self.limit)}
+        return medians | ({"cpu_time_ratio": statistics.median(cpu)} if cpu else {})
 
 
 def in_turn(ours: Callable[[], Any], limit: Callable[[], Any], rounds: int, *, warm: bool = True) -> Turns:

@@ -223,9 +223,15 @@ def write_run(
 
 def table_row(unit: Unit, path: Path | None = None, **geometry: Any) -> Video:
     """A row of ``videos.csv``; without a path, of a video that does not exist."""
-    told: dict[str, Any] = {"width": 320, "height": 180, "fps": 30.0, "num_frames": 24, "pix_fmt": "yuv420p"} | geometry
+    facts: dict[str, Any] = {
+        "width": 320,
+        "height": 180,
+        "fps": 30.0,
+        "num_frames": 24,
+        "pix_fmt": "yuv420p",
+    } | geometry
     name = path.name if path else f"{unit.video_id}.mp4"
-    return Video(video_id=unit.video_id, path=f"videos/{name}", sha256=unit.video_digest, dataset="benchmark", **told)
+    return Video(video_id=unit.video_id, path=f"videos/{name}", sha256=unit.video_digest, dataset="benchmark", **facts)
 
 
 def distill_settings(**changes: Any) -> DistillSettings:

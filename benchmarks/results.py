@@ -15,7 +15,7 @@ from benchmarks.measures import ON_REQUEST
 
 FOLDER = Path(__file__).parent
 _BUSY = 0.5
-"""Processors kept busy by others from which a run's figures are marked."""
+"""Processors that others use from which a run's figures are marked."""
 
 
 def describe(figures: Sequence[Figure], *, seconds: float, others: float) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def describe(figures: Sequence[Figure], *, seconds: float, others: float) -> dic
     Args:
         figures: what it gave.
         seconds: that it took.
-        others: processors that other programs kept busy just before it.
+        others: processors that other programs used just before it.
     """
     return {
         "seconds": rounded(seconds),
@@ -107,11 +107,11 @@ def table(results: Mapping[str, Any], order: Sequence[str]) -> str:
 
 
 def _machines(results: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    told: dict[str, list[str]] = {}
+    by_machine: dict[str, list[str]] = {}
     for name in names:
         machine = ", ".join(f"{key} {value}" for key, value in results[name]["machine"].items())
-        told.setdefault(machine, []).append(name)
-    lines = [f"- {', '.join(measures)}: {machine}." for machine, measures in told.items()]
+        by_machine.setdefault(machine, []).append(name)
+    lines = [f"- {', '.join(measures)}: {machine}." for machine, measures in by_machine.items()]
     busy = {name: results[name]["processors_busy_with_other_work"] for name in names}
     if loaded := [f"{name} ({count:.1f})" for name, count in busy.items() if count > _BUSY]:
         lines.append(

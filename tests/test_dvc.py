@@ -30,12 +30,10 @@ FREE = {"stages/params.py", "cache/__init__.py"}
 hands on names of ``cache/store``."""
 NOT_IMPORTED = {
     "adapt": {
-        "pipeline/core/scratch.py": "where the pool and the made files are",
         "pipeline/models/plain_bases.py": "what scoring has in place of transformers",
         "pipeline/models/staging.py": "moves batches to a GPU, for extract and distill",
     },
     "distill": {
-        "pipeline/core/scratch.py": "where the pool and the made files are",
         "pipeline/models/plain_bases.py": "what scoring has in place of transformers",
         "pipeline/models/internvideo2/": "of the homologous student",
         "pipeline/students/shared/pretrained.py": "of the students backbone and swinv2_c2f",

@@ -44,7 +44,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "pipeline/teachers/shared/preprocessing.py",
         "pipeline/models/internvideo2/blocks.py",
         "pipeline/models/internvideo2/config.py",
-        "pipeline.models.internvideo2.inference.py",
+        "pipeline/models/internvideo2/inference.py",
         "pipeline/models/internvideo2/model.py",
         "pipeline/models/internvideo2/pooling.py",
         "pipeline/models/internvideo2/positions.py",

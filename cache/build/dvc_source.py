@@ -21,6 +21,7 @@ import yaml
 
 from cache.store.errors import StoreError
 from cache.store.layout import ROOT
+from cache.store.scratch import dvc_project
 from cache.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def last_committed(out: str | Path, *, fetch: bool = True) -> Callable[[], list[
 
 
 def _stores(out: Path, fetch: bool) -> Iterator[Store]:
-    project = next((folder for folder in out.parents if (folder / ".dvc").is_dir()), None)
+    project = dvc_project(out.parent)
     if project is None:
         return
     seen = set()

@@ -26,6 +26,7 @@ from cache.store.errors import PoolError, SpecError
 from cache.store.files import READ_ONLY, distrust
 from cache.store.fingerprint import canonical, digest
 from cache.store.precision import Stored
+from cache.store.scratch import scratch_folder
 from cache.store.specs import ArraySpec, Unit
 
 logger = logging.getLogger(__name__)
@@ -108,12 +109,8 @@ class Pool:
 
     @classmethod
     def locate(cls, start: str | os.PathLike[str] = ".") -> "Pool":
-        """Find the pool of the project: under ``$DVC_ROOT``, else the nearest folder with ``.dvc``, else ``start``."""
-        if os.environ.get("DVC_ROOT"):
-            return cls(Path(os.environ["DVC_ROOT"]) / ".teachonce" / "pool")
-        here = Path(start).resolve()
-        home = next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
-        return cls(home / ".teachonce" / "pool")
+        """Find the pool of the project that ``start`` is in."""
+        return cls(scratch_folder(start) / "pool")
 
     def recipe_folder(self, spec: ArraySpec) -> Path:
         """Return where an array's rows are."""

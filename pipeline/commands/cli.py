@@ -34,7 +34,7 @@ def main() -> None:
 def _application(arguments: list[str]) -> typer.Typer:
     application = typer.Typer(
         name="teachonce",
-        help="Run the video-quality teacher once; train students for ever on its cached targets.",
+        help="Run a video-quality teacher once, cache what it computes, train students from the cache.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar, get_args
 
+from cache.store.scratch import dvc_project
 from pipeline.core.errors import PipelineError, nearest
 from pipeline.core.files import replacing
 
@@ -208,8 +209,7 @@ def _is_inside(path: str, folder: str) -> bool:
 @cache
 def _dvc_cache(root: str) -> str:
     """The folder that holds the files of the project's DVC cache; empty where there is no project."""
-    here = Path(root)
-    project = next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), None)
+    project = dvc_project(root)
     if project is None:
         return ""
     from dvc.config import Config, ConfigError

@@ -51,7 +51,7 @@ def parameter_groups(
             groups.setdefault((depth_of(name), decays), []).append(parameter)
     if layer_decay < 1.0 and all(depth == 0 for depth, _ in groups):
         raise LayerDecayError(
-            f"layer_decay: got {layer_decay}, and no name of this model's parameters tells a block; expected blocks.0, "
+            f"layer_decay: got {layer_decay}, and no name of this model's parameters holds the number of a block; expected blocks.0, "
             "layers.0, layer.0 or stages.0 in some; set layer_decay to 1.0"
         )
     return [
@@ -66,7 +66,7 @@ def parameter_groups(
 
 
 def depths_by_name(model: nn.Module) -> Callable[[str], int]:
-    """How far below the top a parameter lies, told by its name alone.
+    """How far below the top a parameter lies, by its name alone.
 
     Block i of ``blocks``, ``layers``, ``layer`` or ``stages``, and what leads on from it, lies as deep as the blocks
     after it are many, plus one; patch and position embeddings lie below all blocks; everything else is the top.

@@ -107,8 +107,8 @@ class ModelOutput:
 
     def items(self) -> list[tuple[str, Any]]:
         """Name and value of each field that is not None."""
-        told = [(field.name, getattr(self, field.name)) for field in fields(cast(Any, self))]
-        return [(name, value) for name, value in told if value is not None]
+        shown = [(field.name, getattr(self, field.name)) for field in fields(cast(Any, self))]
+        return [(name, value) for name, value in shown if value is not None]
 
 
 class _NoRegistry:

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cache.store.scratch import scratch_folder
 from pipeline.core.files import file_digest
 from pipeline.core.manifest import ManifestError, Video, resolve
 from pipeline.core.progress import track
-from pipeline.core.scratch import kept_folder
 from pipeline.preparation.datasets.shared.entry import Entry, RawFormat
 from pipeline.preparation.file_index import FileIndex, file_key
 from pipeline.video.decoder import DecodeError, DecodeOptions, options_for
@@ -65,7 +65,7 @@ def identify(entries: Sequence[Entry], data_root: Path, *, workers: int) -> tupl
     Returns:
         The rows of ``videos.csv``, in the order of ``entries``, and every problem.
     """
-    index = FileIndex(kept_folder(data_root))
+    index = FileIndex(scratch_folder(data_root))
     places = [_place(entry, data_root) for entry in entries]
     keys = [key for place in places if not isinstance(place, str) for key in [place[1]] if key]
     known = index.find(keys)

@@ -78,7 +78,7 @@ class Settings(Section):
     temporal_depth: Annotated[int, Field(ge=0)] = 0
     """Blocks of the transformer over frames; 0 is their mean."""
     frame_stride: Count = 2
-    """Every how manieth frame of a clip is looked at."""
+    """Use every n-th frame of a clip."""
     stem: Literal["spectral", "dct", "own"] | None = None
     """``spectral`` puts cosine spectra and their log power in place of a patch embedding; ``dct`` gives that one a
     cosine basis as first values. Null: ``spectral`` where a backbone that begins from nothing has a patch embedding,
@@ -193,7 +193,7 @@ def initialise(network: Network, settings: Settings) -> None:
 
 
 def _parts(settings: Settings, side: int) -> tuple[nn.Module, PreTrainedModel]:
-    """The stem and the backbone alone, told to give the maps of its last stages where it has stages."""
+    """The stem and the backbone alone, which gives the maps of its last stages where it has stages."""
     known, sizes = CONFIG_MAPPING[settings.architecture], dict(settings.config or {})
     if settings.pretrained is not None:
         return nn.Identity(), _bare(known(**sizes))

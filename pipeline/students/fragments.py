@@ -8,7 +8,7 @@ students of the default sizes it takes the fewest operations on the default view
 
 Ref: FAST-VQA (Wu et al., ECCV 2022, arXiv 2207.02595): fragments, the gated bias, the order of regression and pooling.
 Ours: one stage of two widths in place of Swin-T's four, windows that alternate by half a window without masks (the
-    tokens at the edges meet the other edge, as the bias tells), the spectral stem, tubelets of two frames, all sizes.
+    tokens at the edges meet the other edge, as the bias shows), the spectral stem, tubelets of two frames, all sizes.
 Left out: weights from Kinetics-400, four clips per video.
 """
 
@@ -43,7 +43,7 @@ class Settings(Section):
     """Side of a token in the first stage, px; a fragment is a whole number of them. Null takes 7, 8, 4 or what divides
     a fragment."""
     frame_stride: Count = 2
-    """Every how manieth frame of a clip is looked at."""
+    """Use every n-th frame of a clip."""
     stem_channels: Count = 48
     """Filters of the spectral stem, at most as many as a patch has frequencies."""
     widths: Annotated[list[Count], Field(min_length=1)] = Field([32, 64])
@@ -159,7 +159,7 @@ def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, in
 
 
 def initialise(network: Network, settings: Settings) -> None:
-    """Gives the layers after the stem lively values, and the score 0.5."""
+    """Gives the layers after the stem values of deviation 1/√inputs, and the score 0.5."""
     del settings
     for part in (network.embed, network.merge, network.stages, network.regress):
         init_by_fan_in(part)

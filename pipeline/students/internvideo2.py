@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from pipeline.core.settings import Count, Section
@@ -62,10 +62,15 @@ class Settings(Section):
     stem: Literal["dct_spread", "dct", "random"] = "dct_spread"
     """First values of the patch embedding when it begins from nothing: a DCT basis of frequencies from the whole range,
     or of the lowest."""
-    linear_init: Literal["lively", "official"] = "lively"
+    linear_init: Literal["fan_in", "official"] = "fan_in"
     """First values of the blocks when it begins from nothing: deviations of 1/√inputs and 0.5 for the biases before the
     GELU, or 0.02 and 0 as officially, which suits wide models and long trainings. At a width of 96 the blocks then
     are all but linear at first, and blind to the energy of a frequency band."""
+
+    @field_validator("linear_init", mode="before")
+    @classmethod
+    def _of_older_models(cls, value: object) -> object:
+        return "fan_in" if value == "lively" else value  # its name in models of version 0.1.0
 
 
 class Network(nn.Module):
@@ -153,12 +158,12 @@ def initialise(network: Network, settings: Settings) -> None:
         if settings.stem != "random":
             frequencies: Literal["lowest", "spread"] = "spread" if settings.stem == "dct_spread" else "lowest"
             init_dct(encoder.patch_embed.proj, frequencies=frequencies)
-        if settings.linear_init == "lively":
-            _start_lively(encoder)
+        if settings.linear_init == "fan_in":
+            _start_fan_in(encoder)
     encoder.get_parameter("head.bias").fill_(0.5)
 
 
-def _start_lively(encoder: InternVideo2) -> None:
+def _start_fan_in(encoder: InternVideo2) -> None:
     for name, module in encoder.named_modules():
         if isinstance(module, nn.Linear) and name != "head":
             deviation = module.in_features**-0.5

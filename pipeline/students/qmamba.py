@@ -98,7 +98,7 @@ def build(settings: Settings, *, target_dim: int, clip_shape: tuple[int, int, in
 def initialise(network: Network, settings: Settings) -> None:
     """Gives the network its first values; the prompts have theirs, with which they change nothing."""
     del settings
-    network.body.init_lively()
+    network.body.init_fan_in()
     nn.init.normal_(network.head.weight, std=1e-3)
     nn.init.constant_(network.head.bias, 0.5)
 

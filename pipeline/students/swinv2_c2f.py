@@ -83,7 +83,7 @@ class Settings(Section):
     temporal_depth: Annotated[int, Field(ge=0)] = 1
     """Transformer layers over frames; 0 leaves their mean."""
     frame_stride: Count = 2
-    """Every how manieth frame of a clip is looked at."""
+    """Use every n-th frame of a clip."""
     drop_path_rate: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     pretrained: str | None = None
     """Swin V2 weights of the variant: a folder written by ``save_pretrained``, or a name on the Hugging Face hub."""

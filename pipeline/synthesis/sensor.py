@@ -1,6 +1,6 @@
 """A camera for all sources: balanced local contrast at every scale, a common exposure, mild grain.
 
-What compression took away can only be told without a reference where one knows what was there. Pictures of the real
+What compression took away can only be seen without a reference where one knows what was there. Pictures of the real
 world have that prior: some detail everywhere, falling as 1/f, in focus, through one optical chain. The families alone
 do not: a defocused wall, a fog or a page would each define *pristine* anew. So the last step is the same for all. An
 à trous wavelet transform splits luma into octaves; each octave's local contrast is brought to a fixed one, as the local

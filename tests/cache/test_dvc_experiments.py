@@ -14,7 +14,8 @@ PROGRAM = """
 import time
 from pathlib import Path
 from tests.cache.toy import *
-from cache.store import *
+from cache.build import *
+from cache.store import open_store
 
 def slow(name, of, rows):
     time.sleep(0.3)

@@ -183,7 +183,7 @@ def test_a_fresh_clone_that_pulls_or_only_has_the_remote_computes_one_video(tmp_
     """The real DVC: a stage builds a store; it is pushed, cloned, and grown by one video."""
     origin, remote = tmp_path / "origin", tmp_path / "remote"
     program = (
-        "import sys; from pathlib import Path; from tests.cache.toy import *; from cache import *\n"
+        "import sys; from pathlib import Path; from tests.cache.toy import *; from cache.build import *\n"
         "teacher, out = Teacher(), Path('targets.zarr')\n"
         "count = int(Path('count').read_text())\n"
         "report = build(out, units(count), teacher=teacher, pool=Pool.locate(), adopt=[last_committed(out)])\n"

@@ -62,10 +62,10 @@ def take_up(output: Path, form: str, settings: Mapping[str, str]) -> dict[str, s
         return {}
     text = output.read_text(encoding="utf-8")
     lines = text[: text.rfind("\n") + 1].splitlines(keepends=True)
-    kept, done = [], {}
+    whole, done = [], {}
     for number, (line, values) in enumerate(_rows(output, form, lines), start=1):
         if values is None:
-            kept.append(line)
+            whole.append(line)
             continue
         differing = [key for key in _SETTINGS if str(values.get(key)) != settings[key]]
         if differing:
@@ -74,11 +74,11 @@ def take_up(output: Path, form: str, settings: Mapping[str, str]) -> dict[str, s
                 f"{output}, row {number}: made with {key} {values.get(key)}, not {settings[key]}; write to another file"
             )
         if values.get("status") == "ok":
-            kept.append(line)
+            whole.append(line)
             done[written(Path(values["path"]).absolute())] = values["sha256"]
-    if "".join(kept) != text:
+    if "".join(whole) != text:
         building = output.with_name(f".{output.name}.building")
-        building.write_text("".join(kept), encoding="utf-8")
+        building.write_text("".join(whole), encoding="utf-8")
         building.replace(output)
     return done
 
@@ -100,6 +100,6 @@ def _rows(output: Path, form: str, lines: list[str]) -> Iterator[tuple[str, dict
             yield line, None
         else:
             if len(values) != len(COLUMNS):
-                told = f"got {len(values)} columns, expected {len(COLUMNS)}"
-                raise ResumeError(f"{output}, row {index + 1}: {told}; write to another file")
+                found = f"got {len(values)} columns, expected {len(COLUMNS)}"
+                raise ResumeError(f"{output}, row {index + 1}: {found}; write to another file")
             yield line, dict(zip(COLUMNS, values, strict=True))

@@ -97,7 +97,7 @@ def open_writer(
         output: a file; None is standard output.
         appending: whether to go on after what the file has.
         per_segment: whether a row is a segment.
-        settings: model and options that the scores depend on; kept with each.
+        settings: model and options that the scores depend on; written with each.
 
     Raises:
         ResumeError: the file cannot be written.

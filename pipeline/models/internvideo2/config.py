@@ -12,7 +12,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "1B": {"embed_dim": 1408, "depth": 40, "num_heads": 16, "mlp_ratio": 48 / 11},
     "6B": {"embed_dim": 3200, "depth": 48, "num_heads": 25, "mlp_ratio": 4.0},
 }
-"""What tells the official sizes apart; everything else is the configuration's default."""
+"""How the official sizes differ; everything else is the configuration's default."""
 
 
 class ConfigError(PipelineError, ValueError):

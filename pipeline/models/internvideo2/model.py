@@ -134,7 +134,7 @@ class InternVideo2(PreTrainedModel):
         return self._finish(tokens, boundary, layers, pooled, token_share)
 
     def forward_trunk(self, pixels: Tensor) -> Tensor:
-        """Runs the frozen part alone, without a graph, so that its output can be kept and reused.
+        """Runs the frozen part alone, without a graph, so that its output can be stored and used again.
 
         Args:
             pixels: float ``b 3 t h w``, normalised.
@@ -233,7 +233,7 @@ class InternVideo2(PreTrainedModel):
             return self._run(self.embed_patches(pixels), range(self._boundary()), layers, pooled)
 
     def _run(self, tokens: Tensor, blocks: range, layers: Sequence[int], pooled: dict[int, Tensor]) -> Tensor:
-        """Runs some blocks; of the wanted ones only the mean token is kept, in ``pooled``."""
+        """Runs some blocks; of the wanted ones only the mean token is stored, in ``pooled``."""
         for index in blocks:
             if self.gradient_checkpointing and torch.is_grad_enabled():
                 tokens = checkpoint(self.blocks[index], tokens, use_reentrant=False)

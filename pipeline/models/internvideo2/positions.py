@@ -72,7 +72,7 @@ def interpolate_space(positions: Tensor, side: int) -> Tensor:
 
 
 def interpolate_joint(pos_embed: Tensor, stored: tuple[int, int, int], wanted: tuple[int, int, int]) -> Tensor:
-    """Interpolates a joint position embedding: first time, then space; the cls row is kept.
+    """Interpolates a joint position embedding: first time, then space; the cls row stays.
 
     Args:
         pos_embed: float ``1 1+t*h*w c``.

@@ -1,6 +1,6 @@
 """Reading a checkpoint file from a stranger: memory-mapped, no code run, no memory taken on the file's word.
 
-Two containers are read, told apart by their first bytes and not by their name: safetensors, and the zip that
+Two containers are read, distinguished by their first bytes and not by their name: safetensors, and the zip that
 ``torch.save`` writes (``.pth``, ``.pt``, ``.bin``). Before either is unpacked, what its header claims is held against
 the bytes that are there.
 """

@@ -16,7 +16,7 @@ _MAX_TOKENS = 2**17
 
 
 def stored_grid(num_tokens: int, config: InternVideo2Config) -> tuple[int, int, int]:
-    """Tells the grid of a stored joint position embedding from its length.
+    """Finds the grid of a stored joint position embedding from its length.
 
     The configuration's sites per frame are taken as the file's where they divide the token count, which gives the
     stored frames; else the first of 8, 4 and 16 frames that leaves a square. But twice or half an official file's
@@ -72,12 +72,12 @@ def recognise_config(tensors: Mapping[str, Tensor], path: Path) -> InternVideo2C
         The variant, with the frames, options, head and projection that the file shows.
 
     Raises:
-        CheckpointError: the width is no official one, or what tells it is missing.
+        CheckpointError: the width is no official one, or a key that shows it is missing.
     """
     for name in ("cls_token", "patch_embed.proj.weight", "clip_projector.cross_attn.proj.weight"):
         if name not in tensors:
             raise CheckpointError(
-                f"{path}: {name} is missing, which tells the architecture; a partial (CLIP) file needs base="
+                f"{path}: {name} is missing, which shows the architecture; a partial (CLIP) file needs base="
             )
     width = tensors["cls_token"].shape[-1] if tensors["cls_token"].ndim else 0
     variant = next((fields for fields in VARIANTS.values() if fields["embed_dim"] == width), None)

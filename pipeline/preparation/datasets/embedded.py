@@ -19,10 +19,10 @@ import av
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from cache.store.scratch import scratch_folder
 from pipeline import synthesis
 from pipeline.core.errors import PipelineError, nearest
 from pipeline.core.manifest import ScoreScale
-from pipeline.core.scratch import kept_folder
 from pipeline.core.settings import Count, Fraction, Section
 from pipeline.preparation.datasets.shared.entry import Entry
 from pipeline.preparation.datasets.shared.made import Made, code_digest, key_of
@@ -139,7 +139,7 @@ def collect(
     folder = data_root / "videos"
     folder.mkdir(parents=True, exist_ok=True)
     entries: list[Entry] = []
-    made = Made(kept_folder(data_root))
+    made = Made(scratch_folder(data_root))
     tasks = [(settings, index, folder, made) for index in range(settings.contents)]
     workers_here = LocalWorkers(workers, Limits(seconds=_CONTENT_SECONDS))
     for done, (index, part) in enumerate(workers_here.map(_make_content, tasks), start=1):

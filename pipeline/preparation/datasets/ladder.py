@@ -18,11 +18,11 @@ import av
 import numpy as np
 from pydantic import Field, field_validator
 
+from cache.store.scratch import scratch_folder
 from pipeline import synthesis
 from pipeline.core.errors import PipelineError
 from pipeline.core.files import file_digest
 from pipeline.core.manifest import ManifestError, ScoreScale, resolve
-from pipeline.core.scratch import kept_folder
 from pipeline.core.settings import Count, Section
 from pipeline.preparation.datasets.shared.brought import tell
 from pipeline.preparation.datasets.shared.entry import DatasetError, Entry, Progress
@@ -125,7 +125,7 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
     scorer = find_vmaf() if settings.score == "vmaf" else made_by()
     folder = data_root / "videos" / NAME
     folder.mkdir(parents=True, exist_ok=True)
-    made = Made(kept_folder(data_root))
+    made = Made(scratch_folder(data_root))
     rungs = [rung for source in sources for rung in _rungs(source, settings, folder, made, [*_made_by(), scorer])]
     scores: dict[str, float] = {}
     limits = Limits(seconds=_ENCODE_SECONDS)

@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor, nn
 
+from cache.store.scratch import scratch_folder
 from pipeline.core.agreement import Interval
 from pipeline.core.progress import track
 from pipeline.models.device import reproducible, resolve_device
@@ -50,7 +51,6 @@ from pipeline.students.shared.prediction import (
 )
 
 MAX_GRADIENT_NORM = 1.0
-SCRATCH = Path(".teachonce/distill")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class TrainingResult:
 
 
 def distil(
-    settings: DistillSettings, paths: DataPaths, *, device: str = "auto", scratch: Path = SCRATCH
+    settings: DistillSettings, paths: DataPaths, *, device: str = "auto", scratch: Path | None = None
 ) -> TrainingResult:
     """Trains the selected student and calibrates it.
 
@@ -81,7 +81,7 @@ def distil(
         settings: the section ``distill``.
         paths: clips, targets and tables.
         device: as ``runtime.device``.
-        scratch: where the run keeps what it needs to go on after a kill.
+        scratch: where the run stores what it needs to go on after a kill; ``.teachonce/distill`` when not given.
 
     Raises:
         PipelineError: the settings, the student and the data do not fit together.
@@ -98,7 +98,7 @@ def distil(
             initial=None if settings.initial is None else Path(settings.initial),
         )
         losses = weighted_losses(possible_losses(student, settings.losses))
-        run = _Run(settings, data, losses, student, resolve_device(device), scratch)
+        run = _Run(settings, data, losses, student, resolve_device(device), scratch or scratch_folder() / "distill")
         run.train()
         run.finish()
     return TrainingResult(student, run.curves, run.metrics(), run.step_times, run.accelerator.is_main_process)

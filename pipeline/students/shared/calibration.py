@@ -30,7 +30,7 @@ _MIN_SLOPE = 0.05
 _MAX_SLOPE = 4.0
 """Per standard deviation of the scores; a steeper curve is a step, and calls everything either good or bad."""
 _MAX_EXPONENT = 20.0
-"""Beyond it float64 hardly tells a logistic from its asymptote, so the curve goes on as its own tangent."""
+"""Beyond it a logistic in float64 is all but its asymptote, so the curve goes on as its own tangent."""
 COVERAGE = 0.95
 """Share of videos whose opinion score an interval is to hold."""
 _FOLDS = 5
@@ -116,7 +116,7 @@ def view_variance(view_scores: np.ndarray) -> float:
         view_scores: calibrated, one per view, shape ``(v,)``.
 
     Returns:
-        In MOS²; 0 for a single view, which tells nothing of it.
+        In MOS²; 0 for a single view, which has none.
     """
     return float(view_scores.var(ddof=1) / len(view_scores)) if len(view_scores) > 1 else 0.0
 

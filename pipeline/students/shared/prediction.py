@@ -75,8 +75,8 @@ def describe_domain(
         training: the training videos; many are thinned out evenly.
         validation: the validation videos.
     """
-    kept = np.unique(np.linspace(0, len(training) - 1, min(len(training), MAX_VIDEOS)).round().astype(int))
-    chosen = [training[index] for index in kept]
+    places = np.unique(np.linspace(0, len(training) - 1, min(len(training), MAX_VIDEOS)).round().astype(int))
+    chosen = [training[index] for index in places]
     vectors = [
         describe_videos(student, data, entries, description=f"distill: domain, {split}")[1]
         for split, entries in (("train", chosen), ("val", validation))

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cache.store import Store
+from cache.store.scratch import scratch_folder
 from pipeline.core.agreement import srcc
 from pipeline.core.errors import PipelineError
 from pipeline.core.progress import track
@@ -232,6 +233,6 @@ def reserve(path: Path, num_bytes: int) -> None:
 
 
 def _scratch() -> Path:
-    folder = Path(".teachonce/scratch")
+    folder = scratch_folder() / "scratch"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

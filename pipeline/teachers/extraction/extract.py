@@ -16,6 +16,7 @@ from typing import Any
 from cache.build import Pool, build_store
 from cache.build.dvc_source import last_committed
 from cache.store import BuildReport, Failed, Job, Rows, TooManyFailedError, open_store
+from cache.store.scratch import scratch_folder
 from pipeline.core.files import file_digest, write_json
 from pipeline.core.manifest import CLIP_DIGEST
 from pipeline.core.progress import track
@@ -27,7 +28,8 @@ from pipeline.teachers.shared.saved import load_description
 from pipeline.workers.dask import make_workers
 from pipeline.workers.tasks import Limits, Lost
 
-LIVE_COUNTS = Path(".teachonce/last_extract.json")
+LIVE_COUNTS = "last_extract.json"
+"""What the last run of all did; in `scratch_folder`."""
 _UNIT_SECONDS = 3600.0
 
 
@@ -121,5 +123,6 @@ def _leave_counts(report: BuildReport) -> None:
     """The live counts: what this very run did, kept out of what DVC tracks."""
     counts = {"computed": report.computed, "reused": report.reused, "adopted": report.adopted}
     print("extract: " + ", ".join(f"{name} {count}" for name, count in counts.items()), file=sys.stderr)
-    LIVE_COUNTS.parent.mkdir(exist_ok=True)
-    write_json(LIVE_COUNTS, {"rows": report.rows, "failed": report.failed, **counts})
+    folder = scratch_folder()
+    folder.mkdir(exist_ok=True)
+    write_json(folder / LIVE_COUNTS, {"rows": report.rows, "failed": report.failed, **counts})

@@ -19,14 +19,13 @@ from types import FrameType
 
 import torch
 
+from cache.store.scratch import scratch_folder
 from pipeline.core.errors import PipelineError
 from pipeline.teachers.pretraining.evaluation import Ladders, across, baselines, held_out, natural, predict, within
 from pipeline.teachers.pretraining.examples import EVALUATION, TRAINING, WIDE_EVALUATION, Variety
 from pipeline.teachers.pretraining.export import export
 from pipeline.teachers.pretraining.replay import START, Replay, next_content, start_generators, wait_until_filled
 from pipeline.teachers.pretraining.training import Plan, Run, saved_plan
-
-FOLDER = Path(".teachonce/pretrain")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -206,7 +205,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=1, help="of the training process")
     parser.add_argument("--workers", type=int, default=2, help="generator processes")
     parser.add_argument("--capacity", type=int, default=12000, help="groups in the replay pool, 0.9 MB each")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="checkpoint, pool and log (git-ignored)")
+    parser.add_argument(
+        "--folder", type=Path, default=scratch_folder() / "pretrain", help="checkpoint, pool and log (git-ignored)"
+    )
     parser.add_argument("--save-every", type=float, default=180.0, help="seconds between checkpoints")
     parser.add_argument("--watch", type=int, default=16, help="held-out contents to watch while training")
     parser.add_argument("--evaluate", action="store_true", help="measure the last checkpoint")

@@ -101,10 +101,10 @@ def test_a_hub_name_without_network_says_what_to_do():
         tiny(pretrained="someone/unknown")
 
 
-def test_random_weights_are_announced_and_lively(capsys):
-    lively, own = tiny(), tiny(linear_init="own")
+def test_random_weights_are_announced_and_spread(capsys):
+    spread, own = tiny(), tiny(linear_init="own")
     assert capsys.readouterr().err.count("convnextv2 begins with random weights") == 2
-    layers = [student.network.backbone.encoder.stages[0].layers[0].pwconv1.weight for student in (lively, own)]
+    layers = [student.network.backbone.encoder.stages[0].layers[0].pwconv1.weight for student in (spread, own)]
     assert layers[0].std() > 5 * layers[1].std()
 
 

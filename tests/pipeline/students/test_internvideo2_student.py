@@ -160,7 +160,7 @@ def test_the_stem_begins_as_a_cosine_basis_or_at_random():
 
 def test_linear_layers_begin_at_the_scale_of_their_width():
     options = {"embed_dim": 64, "depth": 1, "num_heads": 2, "pool_num_heads": 2}
-    wanted = {"lively": 1 / 8, "official": 0.02}
+    wanted = {"fan_in": 1 / 8, "official": 0.02}
     for init, deviation in wanted.items():
         torch.manual_seed(0)
         student = create_student(

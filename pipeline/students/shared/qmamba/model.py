@@ -85,7 +85,7 @@ class VisionMamba(nn.Module):
         return features
 
     @torch.no_grad()
-    def init_lively(self) -> None:
+    def init_fan_in(self) -> None:
         """Draws first values with which every block says something from the first step on.
 
         Deviations of 1/√inputs; what a block adds is divided by the root of the number of additions.

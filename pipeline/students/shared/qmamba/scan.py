@@ -82,8 +82,8 @@ def window_scan(x: Tensor, dt: Tensor, rates: Tensor, into: Tensor, out_of: Tens
     output = within @ inputs  # n w o r k p
     if x.shape[1] > 1:
         whole = log_decay.sum(-1)  # n w o r
-        kept = (whole[..., None] - so_far).exp()
-        states = into[:, :, :, None].transpose(-1, -2) @ (inputs * kept[..., None])  # n w o r s p
+        decay = (whole[..., None] - so_far).exp()
+        states = into[:, :, :, None].transpose(-1, -2) @ (inputs * decay[..., None])  # n w o r s p
         arriving = _carried(states, whole, window_ranks)
         output = output + (out_of[:, :, :, None] @ arriving) * so_far.exp()[..., None]
     return output.permute(0, 1, 4, 2, 3, 5).flatten(3, 4)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.core.scratch import kept_folder
+from cache.store.scratch import scratch_folder
 from pipeline.core.settings import SettingsError
 from pipeline.preparation.datasets import ladder
 from pipeline.preparation.datasets.shared import full_reference as _full_reference
@@ -123,7 +123,7 @@ def test_processes_change_nothing(tmp_path: Path, pristine: Path) -> None:
     seen: list[tuple[int, int]] = []
     entries = ladder.collect(settings, tmp_path, 2, lambda done, total: seen.append((done, total)))
     assert seen == [(1, 1)]
-    assert Made(kept_folder(tmp_path)).find("0" * 64) is None
+    assert Made(scratch_folder(tmp_path)).find("0" * 64) is None
     assert (tmp_path / entries[0].path).is_file()
 
 

@@ -12,6 +12,7 @@ import torch
 
 from cache.build import Pool
 from cache.store import TooManyFailedError, open_store
+from cache.store.scratch import scratch_folder
 from pipeline.core.files import file_digest
 from pipeline.core.manifest import CLIP_DIGEST
 from pipeline.core.settings import RuntimeSettings
@@ -88,7 +89,7 @@ def plan_of(project: Path, **changes: Any) -> Plan:
 
 
 def counts() -> dict[str, int]:
-    return json.loads(LIVE_COUNTS.read_text(encoding="utf-8"))
+    return json.loads((scratch_folder() / LIVE_COUNTS).read_text(encoding="utf-8"))
 
 
 def files_of(store: Path) -> dict[str, bytes]:
