@@ -400,7 +400,7 @@ def edit_params(project: Path, block: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2700)
 def test_the_readmes_commands_run_as_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every line, in order, in one fresh shell, with settings of a size for a test; the reader's edits are made."""
     project = Project(tmp_path / "project")
