@@ -20,7 +20,7 @@ def main() -> None:
         result = distill(params.distill, DataPaths(), device=params.runtime.device)
         if not result.is_main_process:
             sys.exit()  # only the main process writes, its time too
-        with replacing_folder(STUDENT) as folder:
+        with replacing_folder(STUDENT, durable=True) as folder:
             result.student.save_pretrained(folder)
         write_rows(results / "curves.csv", result.curves)
         write_rows(results / "step_time.csv", result.step_times.rows())

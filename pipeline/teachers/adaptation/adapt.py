@@ -80,7 +80,7 @@ def adapt(
         if settings.epochs:
             scratch = scratch or scratch_folder() / "adapt"
             training = _train(settings, model, preprocessing, clips, tables, resolve_device(device), scratch)
-        with replacing_folder(teacher) as folder:
+        with replacing_folder(teacher, durable=True) as folder:
             save_teacher(
                 model.cpu(),
                 folder,
