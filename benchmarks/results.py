@@ -89,7 +89,7 @@ def table(results: Mapping[str, Any], order: Sequence[str]) -> str:
         "",
         "Written by `python -m benchmarks` (`make bench`); do not edit. Each figure is the median over rounds of a",
         "ratio within one run, with its lowest and highest value; seconds and rates are medians too. What was tried:",
-        "`benchmarks/README.md`.",
+        "`docs/decisions.md`.",
         "",
         "| measure | what | held against | ratio | low … high | goal | | in numbers |",
         "|---|---|---|---|---|---|---|---|",

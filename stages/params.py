@@ -8,18 +8,12 @@ stage tracks it.
 from pathlib import Path
 from typing import Self
 
-import yaml
 from pydantic import model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.core.errors import nearest
-from pipeline.core.settings import (
-    _YAML_FLOAT,
-    RuntimeSettings,
-    Section,
-    SettingsError,
-    _Loader,
-    _mapping_without_duplicates,
-)
+from pipeline.core.settings import RuntimeSettings, Section, SettingsError
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.preparation.settings import PrepareSettings
 from pipeline.rendering.settings import RenderSettings
@@ -54,12 +48,8 @@ class Params(Section):
         return self
 
 
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _YAML_FLOAT, list("-+0123456789."))
-
-
 def load_params(path: Path | str = "params.yaml") -> Params:
-    """Reads and validates the settings.
+    """Reads and validates the settings, with DVC's reader: YAML 1.2, safe, no key twice.
 
     Raises:
         SettingsError: the file is missing, is not YAML, or has a value that is not allowed; every problem is listed.
@@ -71,9 +61,12 @@ def load_params(path: Path | str = "params.yaml") -> Params:
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8 text") from None
     try:
-        values = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        raise SettingsError(f"{path} is not valid YAML: {error}") from None
+        values = YAML(typ="safe").load(text)
+    except MarkedYAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SettingsError(f"{path}{where}: not valid YAML: {error.problem}") from None
+    except (YAMLError, ValueError, RecursionError, TypeError) as error:
+        raise SettingsError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise SettingsError(
             f"{path}: got {type(values).__name__}; "

@@ -1,6 +1,6 @@
 """A data set that changes: versions on a real DVC repository with a remote.
 
-The commands are those of the section "Versioning a data set" of ``pipeline/README.md``; the last test holds the two
+The commands are those of the section "Versioning a data set" of ``docs/using.md``; the last test holds the two
 together.
 """
 
@@ -23,7 +23,7 @@ from tests.videos import write_video
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 OPTIONS = "{low: 1.0, high: 5.0, columns: {content: content}}"
-DOCUMENT = ROOT / "pipeline/README.md"
+DOCUMENT = ROOT / "docs/using.md"
 RAN: list[str] = []
 """Every command of these tests."""
 NAMES = [f"{content}_{crf}" for content in "abcde" for crf in (20, 45)]

@@ -73,7 +73,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
 def epoch_seconds(settings: DistillSettings, paths: DataPaths, kind: type[AlignedData]) -> list[float]:
     """Trains, and adds up the steps of each epoch: waiting for data and computing."""
     with patch.object(training, "AlignedData", kind):
-        result = training.distil(settings, paths, device="cpu")
+        result = training.distill(settings, paths, device="cpu")
     times = result.step_times
     steps = np.array(times.data_wait) + np.array(times.compute)
     return [float(part.sum()) for part in np.split(steps, settings.epochs)]

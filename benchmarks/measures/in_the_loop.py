@@ -14,12 +14,11 @@ from benchmarks.material import VIEW, distill_settings, write_run, write_teacher
 from pipeline.core.files import file_digest
 from pipeline.models.device import reproducible
 from pipeline.models.internvideo2 import InternVideo2
-from pipeline.models.optimisation import WeightAverage
 from pipeline.models.pixels import normalise
+from pipeline.models.training import MAX_GRADIENT_NORM, averaged
 from pipeline.rendering.clips import RenderTask, render_video
 from pipeline.students.data.batch import COLUMNS, Batch
 from pipeline.students.data.rows import AlignedData, DataPaths
-from pipeline.students.distillation.distill import MAX_GRADIENT_NORM
 from pipeline.students.distillation.projection import possible_losses, with_projectors
 from pipeline.students.distillation.settings import DistillSettings
 from pipeline.students.losses.shared.weighting import weighted_losses
@@ -51,7 +50,7 @@ class Step:
         shapes = {name: data.target(name).shape[1:] for name in self.needs if name not in COLUMNS}
         self._model = with_projectors(student, self.needs, shapes).train()
         self._optimiser = torch.optim.AdamW(self._model.parameters(), lr=settings.learning_rate, fused=True)
-        self._average = WeightAverage(self._model, settings.weight_average) if settings.weight_average else None
+        self._average = averaged(self._model, settings.weight_average) if settings.weight_average else None
 
     def __call__(self, batch: Batch) -> None:
         """Forward, backward, step, average."""
@@ -60,8 +59,8 @@ class Step:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), MAX_GRADIENT_NORM)
         self._optimiser.step()
-        if self._average:
-            self._average.update(self._model)
+        if self._average is not None:
+            self._average.update_parameters(self._model)
 
 
 def figures(setting: Setting) -> Iterator[Figure]:

@@ -150,10 +150,10 @@ def _extract(folder: Path) -> Callable[[], object]:
 
 def _distill(folder: Path) -> Callable[[], object]:
     from pipeline.students.data.rows import DataPaths
-    from pipeline.students.distillation.distill import distil
+    from pipeline.students.distillation.distill import distill
 
     settings = distill_settings(epochs=1, threads=1)
-    return lambda: distil(settings, DataPaths.below(folder / "data"), device="cpu")
+    return lambda: distill(settings, DataPaths.below(folder / "data"), device="cpu")
 
 
 def _main(stage: str, folder: Path) -> None:

@@ -135,7 +135,7 @@ def measure(
         paths: videos, decoded once per round and side.
         policies: per view set.
         num_views: per video and view set.
-        decoder: a file of ``pipeline/decoders/``.
+        decoder: a file of ``pipeline/video/decoders/``.
         workers: processes.
         rounds: how often both sides run; the first is a warm-up and not counted.
     """

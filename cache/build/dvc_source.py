@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from cache.store.errors import StoreError
 from cache.store.layout import ROOT
@@ -116,10 +117,10 @@ def _head_lock(folder: Path) -> str | None:
 
 def _digests(lock: str, out: str) -> Iterator[str]:
     try:
-        stages = (yaml.safe_load(lock) or {}).get("stages", {})
+        stages = (YAML(typ="safe").load(lock) or {}).get("stages", {})
         outs = [told for stage in stages.values() for told in stage.get("outs", [])]
         found = [told["md5"] for told in outs if told.get("path") == out and "md5" in told]
-    except (yaml.YAMLError, AttributeError, TypeError, KeyError):
+    except (YAMLError, AttributeError, TypeError, KeyError):
         logger.warning("a dvc.lock cannot be read; nothing is adopted from it")
         return
     yield from (str(md5).removesuffix(".dir") for md5 in found if MD5.fullmatch(str(md5).removesuffix(".dir")))

@@ -6,6 +6,7 @@ imported. A folder inside a room is never a plug-in.
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -32,16 +33,30 @@ def names(room: str) -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if not module.ispkg)
 
 
-def find(room: str, name: str) -> ModuleType:
-    """Imports ``pipeline.<room>.<name>``.
+def check(room: str, name: str, also: Sequence[str] = ()) -> None:
+    """Refuses a name that a room does not offer.
+
+    Args:
+        room: as for `names`.
+        name: as in ``params.yaml``.
+        also: names that are allowed beside the room's.
 
     Raises:
         UnknownName: the room has no such file; the message lists what it has and names the nearest.
     """
-    known = names(room)
+    known = [*names(room), *also]
     if name not in known:
         kind = _singular(room.rpartition(".")[2])
         raise UnknownName(f"unknown {kind} {name!r}; known: {', '.join(known)}{nearest(name, known)}")
+
+
+def find(room: str, name: str) -> ModuleType:
+    """Imports ``pipeline.<room>.<name>``.
+
+    Raises:
+        UnknownName: the room has no such file.
+    """
+    check(room, name)
     return importlib.import_module(f"pipeline.{room}.{name}")
 
 

@@ -1,24 +1,37 @@
 """Groups of settings: validated, frozen, and explained when a value is wrong. Each stage's own lie in its room."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.core.errors import PipelineError, nearest
+from pipeline.core.registry import UnknownName, check
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
 Positive = Annotated[float, Field(gt=0.0)]
-
-
 NonNegative = Annotated[float, Field(ge=0.0)]
-
-
 Count = Annotated[int, Field(ge=1)]
+
+
+def file_of(room: str, *also: str) -> AfterValidator:
+    """Marks a setting that names a plug-in, ``decoder: Annotated[str, file_of("video.decoders")]``.
+
+    Any other name is refused when the settings are read, and the nearest right one is said. Nothing is imported.
+
+    Args:
+        room: as for `pipeline.core.registry.find`.
+        also: names that stand for something else than a file.
+    """
+
+    def checked(name: str) -> str:
+        try:
+            check(room, name, also)
+        except UnknownName as error:
+            raise ValueError(str(error)) from None
+        return name
+
+    return AfterValidator(checked)
 
 
 class SettingsError(PipelineError):
@@ -50,7 +63,7 @@ class Section(BaseModel):
 
 def _explain(section: type[BaseModel], problem: Any, where: str) -> str:
     """One line for one of pydantic's problems."""
-    location = [str(part) for part in problem["loc"]]
+    location = [str(part) for part in problem["loc"] if part != "[key]"]
     key = ".".join([where, *location]).strip(".")
     if problem["type"] == "extra_forbidden":
         known = _fields_at(section, problem["loc"][:-1])
@@ -91,22 +104,3 @@ class RuntimeSettings(Section):
     """Address of a dask scheduler, ``tcp://host:8786``, or null."""
     decode_timeout_seconds: Positive
     decode_memory_bytes: Annotated[int, Field(ge=1 << 28)]
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's floats, as DVC reads them (``1e-3`` is a number), and no duplicate keys."""
-
-
-def _mapping_without_duplicates(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_YAML_FLOAT = re.compile(
-    r"^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9_]+(?:[eE][-+]?[0-9]+)?)$"
-)

@@ -1,12 +1,10 @@
-"""What the two training loops share: AdamW's groups, the learning rate's course, averaged weights, repeatability."""
+"""AdamW's groups of parameters: rates that fall with depth, and decay for matrices alone."""
 
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pipeline.core.errors import PipelineError
 
@@ -16,7 +14,7 @@ _NEVER_DECAYED = re.compile(r"(?:cls_token|pos_embed\w*|prompts?)$")
 
 
 class LayerDecayError(PipelineError):
-    """A model whose parameters' names do not tell how deep they lie."""
+    """A model whose parameters' names do not show how deep they lie."""
 
 
 def parameter_groups(
@@ -39,7 +37,7 @@ def parameter_groups(
         depth_of: from a parameter's name to d, 0 at the top.
 
     Returns:
-        Groups for an optimiser in a fixed order; each keeps its own rate as ``base_lr`` for `set_learning_rate`.
+        Groups for an optimiser in a fixed order; each has the highest rate that it learns at.
 
     Raises:
         LayerDecayError: rates are to fall with depth, and no parameter lies below the top.
@@ -51,14 +49,13 @@ def parameter_groups(
             groups.setdefault((depth_of(name), decays), []).append(parameter)
     if layer_decay < 1.0 and all(depth == 0 for depth, _ in groups):
         raise LayerDecayError(
-            f"layer_decay: got {layer_decay}, and no name of this model's parameters holds the number of a block; expected blocks.0, "
-            "layers.0, layer.0 or stages.0 in some; set layer_decay to 1.0"
+            f"layer_decay: got {layer_decay}, and no name of this model's parameters holds a block's number; "
+            "expected blocks.0, layers.0, layer.0 or stages.0 in some; set layer_decay to 1.0"
         )
     return [
         {
             "params": members,
             "lr": learning_rate * layer_decay**depth,
-            "base_lr": learning_rate * layer_decay**depth,
             "weight_decay": weight_decay if decays else 0.0,
         }
         for (depth, decays), members in sorted(groups.items(), key=lambda item: item[0])
@@ -80,74 +77,3 @@ def depths_by_name(model: nn.Module) -> Callable[[str], int]:
         return num_blocks + 1 if _STEM.search(name) else 0
 
     return depth_of
-
-
-def best_epoch(history: Sequence[Mapping[str, float]], tolerance: float = 0.0) -> int:
-    """The epoch (from 1) with the highest ``val_srcc``, or the lowest ``val_loss`` where no SRCC is defined.
-
-    Args:
-        history: one mapping per epoch, at least one.
-        tolerance: of the epochs whose ``val_srcc`` is within this of the highest, the last is taken; with 0 the first
-            of equals.
-    """
-    keys = [row["val_srcc"] if math.isfinite(row["val_srcc"]) else -math.inf for row in history]
-    if max(keys) == -math.inf:
-        keys = [-row["val_loss"] for row in history]
-    elif tolerance:
-        return max(epoch for epoch, key in enumerate(keys, start=1) if key >= max(keys) - tolerance)
-    return keys.index(max(keys)) + 1
-
-
-def cosine_with_warmup(step: int, *, total: int, warmup: int) -> float:
-    """What the learning rate of one step is multiplied by: a linear rise to 1, then half a cosine down to 0.
-
-    Args:
-        step: from 0.
-        total: steps of the whole training.
-        warmup: steps of the rise.
-    """
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    done = (step - warmup) / max(total - warmup, 1)
-    return 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
-
-
-def set_learning_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
-    """Sets every group's rate to ``factor`` times its own."""
-    for group in optimiser.param_groups:
-        group["lr"] = group["base_lr"] * factor
-
-
-class WeightAverage:
-    """An exponential moving average of a model's weights.
-
-    Its decay rises from 0.1 towards the one asked for, so that the first steps do not hold it back.
-    """
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.num_updates = 0
-        self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Takes the model's present weights into the average."""
-        self.num_updates += 1
-        decay = min(self.decay, self.num_updates / (9.0 + self.num_updates))
-        for name, value in model.state_dict().items():
-            average = self.weights[name]
-            if average.is_floating_point():
-                average.lerp_(value, 1.0 - decay)
-            else:
-                average.copy_(value)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` takes."""
-        return {"num_updates": self.num_updates, "weights": self.weights}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continues from a saved average."""
-        self.num_updates = int(state["num_updates"])
-        weights: Mapping[str, Tensor] = state["weights"]
-        for name, value in weights.items():
-            self.weights[name].copy_(value)

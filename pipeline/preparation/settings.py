@@ -1,10 +1,10 @@
 """The section ``prepare`` of ``params.yaml``."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import model_validator
 
-from pipeline.core.settings import Fraction, Section
+from pipeline.core.settings import Fraction, Section, file_of
 
 
 class Split(Section):
@@ -25,9 +25,9 @@ class Split(Section):
 class PrepareSettings(Section):
     """Which data sets, how they are split, and how many labels are used."""
 
-    dataset: str
-    """A file of ``pipeline/datasets/``; ``combined`` joins several."""
-    options: dict[str, dict[str, Any]]
+    dataset: Annotated[str, file_of("preparation.datasets")]
+    """A file of ``pipeline/preparation/datasets/``; ``combined`` joins several."""
+    options: dict[Annotated[str, file_of("preparation.datasets")], dict[str, Any]]
     """Data set name → that data set's own settings; only the selected one's are read."""
     seed: int
     """Of the split by content and of the choice of labelled contents."""

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.core.settings import Count, Section
+from pipeline.core.settings import Count, Section, file_of
 
 
 class ViewSet(Section):
     """One way to look at a video: which frames, and which part of them."""
 
-    policy: str
+    policy: Annotated[str, file_of("rendering.policies", "teacher")]
     """A file of ``pipeline/rendering/policies/``, or ``teacher``, which takes everything that is left out here from the
     preprocessing of ``adapt.teacher``."""
     sampling: Literal["uniform", "middle", "window"] | None = None
@@ -24,7 +24,7 @@ class ViewSet(Section):
 class RenderSettings(Section):
     """Views: how the pixels that teacher and students see are chosen and decoded."""
 
-    decoder: str
+    decoder: Annotated[str, file_of("video.decoders")]
     """A file of ``pipeline/video/decoders/``."""
     short: Literal["fail", "repeat"]
     """A video with fewer frames than its view asks for: a failed row, or the official rule that repeats frames."""

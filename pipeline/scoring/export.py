@@ -2,7 +2,7 @@
 
 The graph takes uint8 ``b t h w c`` with any batch, normalises, and runs the network. The metadata entry ``teachonce``
 is the student's ``config.json``: how its clips are made, its calibration and its domain. So a program that has numpy,
-a decoder and ONNX Runtime can score (``pipeline/SCORING.md``).
+a decoder and ONNX Runtime can score (``docs/scoring.md``).
 """
 
 import json

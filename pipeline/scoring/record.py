@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from pipeline.core.errors import PipelineError, nearest
-from pipeline.rendering.clips import clip_fingerprint
+from pipeline.rendering.clips import SAME_PIXELS_SINCE, clip_fingerprint
 from pipeline.rendering.policy import ViewPolicy
 from pipeline.students.shared.calibration import Calibration
 from pipeline.students.shared.domain import Domain
@@ -24,7 +24,7 @@ class ScoringRecord:
         policy: how its views are chosen.
         num_views: per video, as it was calibrated with.
         repeat: whether a video that is too short repeats frames.
-        decoder: a file of ``pipeline/decoders/``.
+        decoder: a file of ``pipeline/video/decoders/``.
         calibrations: data set → calibration.
         domain: where its training embeddings lie; None where it was not noted.
     """
@@ -62,6 +62,8 @@ class ScoringRecord:
         except TypeError as error:
             raise ModelError(f"the student's view policy cannot be read: {error}; run distill again") from None
         here = clip_fingerprint(policy, decoder=view["decoder"], short=view["short"])
+        if SAME_PIXELS_SINCE <= view.get("version", 0) < here["version"]:
+            here["version"] = view["version"]
         if differing := sorted(key for key in view.keys() | here.keys() if view.get(key) != here.get(key)):
             raise ModelError(
                 f"the student was trained on clips that other code made ({', '.join(differing)} differ); run distill "

@@ -37,7 +37,7 @@ class ScoringTask:
         segment_seconds: the least length of a segment, of which a shorter video is one.
         window_seconds: the least length of a window, of which a shorter segment is one.
         repeat: whether a video that is too short repeats frames rather than fails.
-        decoder: a file of ``pipeline/decoders/``.
+        decoder: a file of ``pipeline/video/decoders/``.
         options: of the decoder.
     """
 

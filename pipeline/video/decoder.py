@@ -1,17 +1,20 @@
 """Decoders: get frames. Which frames, and which part of them, is decided elsewhere (``pipeline/rendering/views.py``).
 
 One decoder is one file of this folder with ``available() -> bool``, ``version() -> str`` and
-``open(path, *, options) -> OpenVideo``. ``tests/pipeline/decoders`` runs the same conformance tests on every one.
+``open(path, *, options) -> OpenVideo``. ``tests/pipeline/video/decoders`` runs the same conformance tests on every one.
 """
 
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.errors import PipelineError
 from pipeline.video.pictures import Picture
@@ -33,6 +36,7 @@ class DecodeOptions:
         raw_height: of raw video whose name does not tell, in px.
         raw_fps: of raw video whose name does not tell.
         raw_pix_fmt: ``yuv420p`` or ``yuv420p10le``, of raw video whose name does not tell.
+        refuse_hdr: whether high dynamic range is refused rather than shown without tone mapping.
     """
 
     threads: int = 1
@@ -42,6 +46,7 @@ class DecodeOptions:
     raw_height: int | None = None
     raw_fps: float | None = None
     raw_pix_fmt: str | None = None
+    refuse_hdr: bool = False
 
 
 def is_headerless(path: str) -> bool:
@@ -66,17 +71,18 @@ class VideoInfo:
     Attributes:
         width: of a frame as shown (after rotation), in px.
         height: of a frame as shown, in px.
-        fps: average frames per second; None where unknown.
-        num_frames: exact, counted by demuxing or decoding.
+        fps: average frames per second, by the frames' times where the header tells none or errs; None where unknown.
+        num_frames: exactly those that are shown.
         pix_fmt: FFmpeg's name of the stored pixel format.
         rotation: clockwise turn from stored to shown, in degrees: 0, 90, 180 or 270. Frames come upright.
+        is_mirrored: whether the stored frame is mirrored left to right before it is turned.
         codec: FFmpeg's name, such as ``h264``.
         container: FFmpeg's names of the file format, such as ``mov,mp4``; empty for raw video.
-        seconds: duration as the container tells it; None where it does not.
+        seconds: duration, the last frame's included; None where unknown.
+        times: float64, when each frame is shown, in seconds from the first, where the rate varies; else None.
         decoder: name and version of what decodes, for the record.
-        edited: whether an edit list hides some of the stored frames.
-        open_groups: whether frames shown before a key frame are stored after it, so that decoding cannot begin there.
-        untimed: whether shown frames have no time, or one before zero.
+        notes: what else a reader of the record should know: the stream of several, ``interlaced``, ``variable rate``,
+            pixels that are not square, HDR.
         tags: the colour as the file names it: matrix or ``untagged``, then ``limited``, ``full`` or ``untagged``.
     """
 
@@ -86,14 +92,19 @@ class VideoInfo:
     num_frames: int
     pix_fmt: str
     rotation: int = 0
+    is_mirrored: bool = False
     codec: str
     container: str = ""
     seconds: float | None = None
+    times: NDArray[np.float64] | None = None
     decoder: str
-    edited: bool = False
-    open_groups: bool = False
-    untimed: bool = False
-    tags: tuple[str, str] = field(default=("untagged", "untagged"))
+    notes: tuple[str, ...] = ()
+    tags: tuple[str, str] = ("untagged", "untagged")
+
+    @property
+    def record(self) -> str:
+        """Decoder and notes, as a row has them."""
+        return "; ".join((self.decoder, *self.notes))
 
 
 class OpenVideo(Protocol):

@@ -7,7 +7,7 @@ much faster, that is used instead (``whole``); the pixels are the same either wa
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,12 @@ class Picture(Protocol):
         Returns:
             uint8 ``h w 3``; None where ``region``, ``gather`` and ``squares`` are cheaper.
         """
+
+    def turned(self, quarters: int, is_mirrored: bool = False) -> "Picture":
+        """The frame mirrored left to right where that is asked for, then turned clockwise by quarter turns."""
+
+    def cropped(self, box: Box) -> "Picture":
+        """What lies inside a box."""
 
 
 _WHOLE_IS_CHEAPER_BY = 16
@@ -164,19 +170,35 @@ class PlanarPicture:
             self._converted.append(self.convert())
         return self._converted[0]
 
-    def turned(self, quarters: int) -> "PlanarPicture":
-        """The frame turned clockwise.
+    def turned(self, quarters: int, is_mirrored: bool = False) -> "Picture":
+        """The frame mirrored left to right where that is asked for, then turned clockwise by quarter turns."""
+        rows, columns = self.subsampling
+        if self.height % (1 << rows) or self.width % (1 << columns):
+            return RgbPicture(self.region(Box(0, 0, self.height, self.width))).turned(quarters, is_mirrored)
+        y, u, v = (None if plane is None else _turn(plane, quarters, is_mirrored) for plane in (self.y, self.u, self.v))
+        assert y is not None
+        subsampling = self.subsampling if quarters % 2 == 0 else (columns, rows)
+        return PlanarPicture(y=y, u=u, v=v, subsampling=subsampling, depth=self.depth, colour=self.colour)
 
-        Args:
-            quarters: how many quarter turns.
-        """
-        if quarters % 4 == 0:
-            return self
-        planes = [None if plane is None else np.rot90(plane, -quarters) for plane in (self.y, self.u, self.v)]
-        subsampling = self.subsampling if quarters % 2 == 0 else self.subsampling[::-1]
-        luma, u, v = planes
-        assert luma is not None
-        return PlanarPicture(y=luma, u=u, v=v, subsampling=subsampling, depth=self.depth, colour=self.colour)
+    def cropped(self, box: Box) -> "Picture":
+        """What lies inside a box."""
+        top, left, height, width = box
+        rows, columns = self.subsampling
+        if top % (1 << rows) or left % (1 << columns):
+            return RgbPicture(self.region(box))
+        chroma = np.s_[top >> rows : -(-(top + height) >> rows), left >> columns : -(-(left + width) >> columns)]
+        return PlanarPicture(
+            y=self.y[top : top + height, left : left + width],
+            u=None if self.u is None else self.u[chroma],
+            v=None if self.v is None else self.v[chroma],
+            subsampling=self.subsampling,
+            depth=self.depth,
+            colour=self.colour,
+        )
+
+
+def _turn(pixels: NDArray[Any], quarters: int, is_mirrored: bool) -> NDArray[Any]:
+    return np.rot90(pixels[:, ::-1] if is_mirrored else pixels, -quarters)
 
 
 def _cut(plane: NDArray[np.integer], corners: _Corners, size: tuple[int, int]) -> NDArray[np.integer]:
@@ -255,6 +277,10 @@ class RgbPicture:
         """As ``Picture.whole``."""
         return self.rgb
 
-    def turned(self, quarters: int) -> "RgbPicture":
-        """The frame turned clockwise by quarter turns."""
-        return RgbPicture(np.rot90(self.rgb, -quarters))
+    def turned(self, quarters: int, is_mirrored: bool = False) -> "Picture":
+        """As ``PlanarPicture.turned``."""
+        return RgbPicture(_turn(self.rgb, quarters, is_mirrored))
+
+    def cropped(self, box: Box) -> "Picture":
+        """As ``PlanarPicture.cropped``."""
+        return RgbPicture(self.region(box))

@@ -37,7 +37,7 @@ class DaskWorkers:
             client = Client(self.address, timeout=self.patience_seconds)
         except (OSError, TypeError, ValueError, RuntimeError) as error:
             # Without a certificate dask raises a TypeError; a stranger's is an OSError.
-            encrypted = ", name the certificates (pipeline/README.md)" if self.address.startswith("tls:") else ""
+            encrypted = ", name the certificates (docs/using.md)" if self.address.startswith("tls:") else ""
             raise WorkerError(
                 f"runtime.scheduler: cannot reach {self.address}: {error}; start a scheduler there{encrypted}, "
                 "or set it to null"

@@ -72,7 +72,7 @@ def test_results_of_measures_that_were_not_run_stay(tmp_path: Path) -> None:
     assert json.loads(path.read_text(encoding="utf-8")) == there
     page = results.table(there, ("verify", "start_up"))
     assert "| verify | ours | limit | 2 | 2 … 2 | ≤ 1.5 | **missed** | rows per second 12.35 |" in page
-    assert "**Taken while other programs kept processors busy** (how many, just before each): start_up (1.9)." in page
+    assert "**Taken while other programs used the processors** (how many, just before each): start_up (1.9)." in page
     assert "All together 1.0 minutes" in page
     there = results.merge(path, {"growth": results.describe([figure(1.0)], seconds=120.0, others=0.0)})
     page = results.table(there, ("verify", "start_up", "growth"))

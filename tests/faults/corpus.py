@@ -215,7 +215,7 @@ SIZES = {
     "8k_in_the_container.mp4": _right(
         _altered(lambda data: changed(data, b"avc1", 24, struct.pack(">HH", 7680, 4320)))
     ),
-    "64k_in_the_container.mp4": _wrong(_altered(lambda data: changed(data, b"avc1", 24, b"\xff\xff\xff\xff"))),
+    "64k_in_the_container.mp4": _right(_altered(lambda data: changed(data, b"avc1", 24, b"\xff\xff\xff\xff"))),
     "60k_in_the_frame.avi": _wrong(
         _altered(
             lambda data: data.replace(b"\xff\xc0\x00\x11\x08\x00\x40\x00\x60", b"\xff\xc0\x00\x11\x08\xee\x40\xee\x60"),
@@ -265,7 +265,7 @@ DAMAGED = {
     "first_key_frame_missing.mkv": _wrong(lambda path: remux(path, keep=lambda number: number > 0)),
     **{
         f"later_frames_missing.{suffix}": _wrong(
-            lambda path: remux(path, keep=lambda number: not 8 <= number < 12), "frames are missing before packet 8"
+            lambda path: remux(path, keep=lambda number: not 8 <= number < 12), "pictures are missing before frame 8"
         )
         for suffix in ("mkv", "mp4", "ts")
     },

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
+from ruamel.yaml import YAML
 
 from cache.store import CacheError
 from stages import run_stage
@@ -62,10 +62,10 @@ class Run:
         self.folder = folder
         if not folder.exists():
             (folder / ".dvc").mkdir(parents=True)
-            params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+            params = YAML(typ="safe").load(ROOT / "params.yaml")
             for section, changes in TINY.items():
                 params[section] |= changes
-            (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+            YAML(typ="safe").dump(params, folder / "params.yaml")
         variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **(environment or {})}
         variables.pop("DVC_ROOT", None)
         command = [sys.executable, "-m", "tests.faults.project"]

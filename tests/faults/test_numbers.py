@@ -9,7 +9,7 @@ import pytest
 from pipeline.core.manifest import read_labels, write_labels
 from pipeline.evaluation.evaluate import evaluate
 from pipeline.students.data.rows import DataPaths
-from pipeline.students.distillation.distill import distil
+from pipeline.students.distillation.distill import distill
 from stages.params import load_params
 from tests import tiny_run
 from tests.tiny_run import PARAMS, tiny_settings, write_targets, write_tiny_run
@@ -31,7 +31,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> DataPaths:
 
 def srcc(paths: DataPaths, place: Path, **changes: object) -> float:
     """SRCC of a student on the test split."""
-    result = distil(tiny_settings(epochs=4, **changes), paths, device="cpu", scratch=place / "scratch")
+    result = distill(tiny_settings(epochs=4, **changes), paths, device="cpu", scratch=place / "scratch")
     result.student.save_pretrained(place / "student")
     settings = load_params(PARAMS).evaluate.model_copy(update={"bootstrap": 100})
     return float(evaluate(settings, paths, place / "student", device="cpu").metrics["student"]["srcc"])

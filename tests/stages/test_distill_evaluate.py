@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from pipeline.commands.cli import _application
@@ -45,10 +45,10 @@ def finish(folder: Path, *stages: str) -> str:
 
 def write_project(folder: Path, **changes: object) -> None:
     write_tiny_run(folder)
-    values = yaml.safe_load(PARAMS.read_text())
+    values = YAML(typ="safe").load(PARAMS)
     values["distill"] = tiny_settings(**changes).model_dump()
     values["evaluate"]["bootstrap"] = 100
-    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    YAML(typ="safe").dump(values, folder / "params.yaml")
 
 
 def test_distill_and_evaluate_need_no_teacher(tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from pipeline.core.settings import SettingsError
 from stages.params import Params, load_params
@@ -15,7 +15,7 @@ PARAMS = ROOT / "params.yaml"
 
 @pytest.fixture
 def values() -> dict[str, Any]:
-    return yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    return YAML(typ="safe").load(PARAMS)
 
 
 def test_the_shipped_settings_are_valid() -> None:
@@ -34,6 +34,20 @@ def test_the_shipped_settings_are_valid() -> None:
         (("distill",), "view_set", "mian", "did you mean 'main'?"),
         (("prepare", "split"), "val", 0.9, "leaves nothing to train on"),
         (("runtime",), "workers", 0, "runtime.workers: got 0"),
+        (("prepare",), "dataset", "embeded", "prepare.dataset: got 'embeded'; unknown dataset 'embeded'; known: "),
+        (("render",), "decoder", "pyaw", "did you mean 'pyav'?"),
+        (("render", "view_sets", "main"), "policy", "resise", "did you mean 'resize'?"),
+        (("render", "view_sets", "main"), "policy", "techer", "did you mean 'teacher'?"),
+        (("adapt",), "teacher", "internvideo2_tinny", "did you mean 'internvideo2_tiny'?"),
+        (("distill",), "student", "fragment", "did you mean 'fragments'?"),
+        (
+            ("distill", "losses"),
+            "mos_regresion",
+            1.0,
+            "distill.losses.mos_regresion: got 'mos_regresion'; unknown",
+        ),
+        (("distill", "options"), "fragment", {}, "distill.options.fragment: got 'fragment'; unknown student"),
+        (("prepare", "options"), "embeded", {}, "did you mean 'embedded'?"),
         (("adapt",), "learning_rate", float("nan"), "adapt.learning_rate: got nan"),
     ],
 )
@@ -64,7 +78,7 @@ def test_every_problem_is_reported_at_once(values: dict[str, Any]) -> None:
         ("prepare: [1, 2", "not valid YAML"),
         ("- 1", "got list; expected one mapping"),
         ("", "got NoneType; expected one mapping"),
-        ("adapt: {}\nadapt: {}", "stands twice"),
+        ("adapt: {}\nadapt: {}", 'line 2: not valid YAML: found duplicate key "adapt"'),
         ("a: !!python/object/apply:os.system ['true']", "not valid YAML"),
     ],
 )

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from cache.store import open_store
 from pipeline.core.manifest import Video, write_videos
@@ -18,14 +18,14 @@ from tests.videos import write_video
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
     params["render"]["max_failed"] = 1
     params["render"]["view_sets"] = {
         params[stage]["view_set"]: {"policy": "crop", "sampling": "uniform", "num_frames": 4, "size": 32}
         for stage in ("adapt", "extract", "distill")
     }
     (tmp_path / ".dvc").mkdir()
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    YAML(typ="safe").dump(params, tmp_path / "params.yaml")
     (tmp_path / "data" / "videos").mkdir(parents=True)
     videos = []
     for name, num_frames in (("good", 8), ("short", 2)):

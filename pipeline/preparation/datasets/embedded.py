@@ -75,7 +75,7 @@ class Settings(Section):
     """Share of the ladders made from an upload: the source as another encoder left it."""
     families: list[str] = Field([family for family in HELD_OUT if family != "fabric"], min_length=1)
     """Families of ``pipeline/synthesis/sources.py``, taken in turn. ``fabric`` is left out: on its regular stripes no
-    predictor tells damage from pattern (``benchmarks/README.md``)."""
+    predictor tells damage from pattern."""
     seed: int = 7
     """Draws every content and ladder."""
 

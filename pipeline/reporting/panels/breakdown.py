@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -39,7 +38,7 @@ def _part(part: Part, markers: Mapping[str, Marker]) -> Section | None:
     rows = [
         [
             Markup("{}{}").format(markers[group.codec].swatch, group.codec),
-            str(group.num_videos),
+            str(len(group.rows)),
             decimal(group.srcc),
             decimal(group.rmse, digits),
             signed(group.bias, digits),
@@ -70,33 +69,42 @@ def _sentence(codecs: Sequence["Group"], part: Part) -> str:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """The agreement within a group of test videos.
+class Group(NamedTuple):
+    """Test videos of one codec and level.
 
     Attributes:
         codec: of the group.
         levels: the level, or the range of levels; empty when the group spans all.
         middle: mean level as a number; None where levels are words.
-        num_videos: in the group.
-        bias: mean of predicted minus true.
-        rmse: root mean squared error of the predictions as they are.
-        srcc: rank correlation; None for fewer than five videos or when a side is constant.
+        rows: the videos.
     """
 
     codec: str
     levels: str
     middle: float | None
-    num_videos: int
-    bias: float
-    rmse: float
-    srcc: float | None
+    rows: list[Prediction]
+
+    @property
+    def bias(self) -> float:
+        """Mean of predicted minus true."""
+        return float(np.mean([row.error for row in self.rows]))
+
+    @property
+    def rmse(self) -> float:
+        """Of the predictions as they are."""
+        return float(np.sqrt(np.mean([row.error**2 for row in self.rows])))
+
+    @property
+    def srcc(self) -> float:
+        """Rank correlation; NaN for fewer than five videos or when a side is constant."""
+        student, mos = (np.asarray([getattr(row, name) for row in self.rows]) for name in ("student", "mos"))
+        return srcc(student, mos) if len(self.rows) >= _MIN_VIDEOS_FOR_SRCC else math.nan
 
 
 def by_codec(predictions: Sequence[Prediction]) -> list[Group]:
     """One group per codec, sorted by name."""
     return [
-        _group(codec, "", None, [row for row in predictions if codec_of(row) == codec])
+        Group(codec, "", None, [row for row in predictions if codec_of(row) == codec])
         for codec in codecs_of(predictions)
     ]
 
@@ -108,44 +116,20 @@ def by_level(predictions: Sequence[Prediction]) -> list[Group]:
     Bands end at the quartiles of the codec's levels. Videos without a level are left out.
     """
     groups = []
-    for codec in codecs_of(predictions):
-        rows = [row for row in predictions if codec_of(row) == codec and row.level]
-        numbers = [row.level_number for row in rows]
-        if rows and None not in numbers:
-            groups += _numeric_bands(codec, rows, np.asarray(numbers, dtype=np.float64))
-        else:
-            names = sorted({row.level for row in rows})
-            groups += [_group(codec, name, None, [row for row in rows if row.level == name]) for name in names]
+    for codec, _, _, of_codec in by_codec([row for row in predictions if row.level]):
+        numbers = [row.level_number for row in of_codec]
+        levels = np.asarray([row.level for row in of_codec] if None in numbers else numbers)
+        band = np.unique(levels, return_inverse=True)[1]
+        if band.max() >= _MAX_DISTINCT_LEVELS and None not in numbers:
+            band = np.digitize(levels, np.unique(np.quantile(levels, np.arange(1, _NUM_BANDS) / _NUM_BANDS)))
+        for index in np.unique(band):
+            own = [row for row, place in zip(of_codec, band, strict=True) if place == index]
+            if None in numbers:
+                groups.append(Group(codec, own[0].level, None, own))
+            else:
+                ends = sorted({f"{end(levels[band == index]):g}" for end in (np.min, np.max)}, key=float)
+                groups.append(Group(codec, " to ".join(ends), float(levels[band == index].mean()), own))
     return groups
-
-
-def _numeric_bands(codec: str, rows: list[Prediction], levels: np.ndarray) -> list[Group]:
-    distinct = np.unique(levels)
-    if len(distinct) <= _MAX_DISTINCT_LEVELS:
-        band = np.searchsorted(distinct, levels)
-    else:
-        band = np.digitize(levels, np.unique(np.quantile(levels, np.arange(1, _NUM_BANDS) / _NUM_BANDS)))
-    groups = []
-    for index in np.unique(band):
-        chosen = np.flatnonzero(band == index)
-        low, high = levels[chosen].min(), levels[chosen].max()
-        name = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        groups.append(_group(codec, name, float(levels[chosen].mean()), [rows[row] for row in chosen]))
-    return groups
-
-
-def _group(codec: str, levels: str, middle: float | None, rows: Sequence[Prediction]) -> Group:
-    true, errors = np.asarray([row.mos for row in rows]), np.asarray([row.error for row in rows])
-    rank = srcc(true + errors, true) if len(rows) >= _MIN_VIDEOS_FOR_SRCC else math.nan
-    return Group(
-        codec=codec,
-        levels=levels,
-        middle=middle,
-        num_videos=len(rows),
-        bias=float(errors.mean()),
-        rmse=float(np.sqrt(np.mean(errors**2))),
-        srcc=rank if math.isfinite(rank) else None,
-    )
 
 
 def level_errors(key: str, groups: Sequence[Group], markers: Mapping[str, Marker]) -> Markup | None:

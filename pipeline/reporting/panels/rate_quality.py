@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -82,26 +83,19 @@ def lines_by_content(predictions: Sequence[Prediction], rated: bool) -> dict[str
         predictions: of one data set.
         rated: whether encodes stand by rate, else by level.
     """
-    by_content: dict[str, list[Prediction]] = {}
-    for row in predictions:
-        if row.content:
-            by_content.setdefault(row.content, []).append(row)
-    errors = {name: float(np.mean([row.error**2 for row in rows])) for name, rows in by_content.items()}
-    ordered = sorted(by_content, key=lambda name: (errors[name], name))
-    return {name: lines for name in ordered if (lines := _lines(by_content[name], rated))}
-
-
-def _lines(predictions: Sequence[Prediction], rated: bool) -> Lines:
-    lines: Lines = {}
-    for row in predictions:
+    contents: dict[str, Lines] = {}
+    errors: dict[str, list[float]] = {}
+    for row in sorted(predictions, key=lambda row: (codec_of(row), row.video_id)):
         place = row.rate if rated else row.level_number
-        if place is not None:
-            lines.setdefault(codec_of(row), []).append((place, row))
-    return {
-        codec: sorted(line, key=lambda pair: (pair[0], pair[1].video_id))
-        for codec, line in sorted(lines.items())
-        if len({place for place, _ in line}) > 1
+        if row.content and place is not None:
+            contents.setdefault(row.content, {}).setdefault(codec_of(row), []).append((place, row))
+            errors.setdefault(row.content, []).append(row.error**2)
+    drawable = {
+        content: {codec: sorted(line, key=itemgetter(0)) for codec, line in lines.items() if len(dict(line)) > 1}
+        for content, lines in contents.items()
     }
+    ordered = sorted(contents, key=lambda content: (float(np.mean(errors[content])), content))
+    return {content: drawable[content] for content in ordered if drawable[content]}
 
 
 def rate_quality(

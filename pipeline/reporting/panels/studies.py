@@ -5,6 +5,7 @@ says nothing of this run, so it is named and not shown.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from markupsafe import Markup
 from pydantic import BaseModel, FiniteFloat
@@ -67,7 +68,7 @@ class Study(BaseModel):
     teacher_sha256: str | None
     videos_sha256: str | None
     labels_sha256: str | None
-    base: dict[str, str | float | bool | None]
+    base: dict[str, Any]
     rows: list[Row]
 
 
@@ -84,7 +85,7 @@ def section(run: Run, settings: ReportSettings) -> Section | None:
     left_out = f"Left out, since of another teacher or data set: {listed(others)}."
     if not shown:
         return Section(left_out) if others else None
-    body = [*map(_study, shown), *([note(left_out)] if others else [])]
+    body = [*(_study(*numbered) for numbered in enumerate(shown)), *([note(left_out)] if others else [])]
     return Section(_sentence([row for study in shown for row in study.rows]), joined(body))
 
 
@@ -115,7 +116,7 @@ def _sentence(rows: Sequence[Row]) -> str:
     return f"{text}."
 
 
-def _study(study: Study) -> Markup:
+def _study(place: int, study: Study) -> Markup:
     name, key = study.name.replace("_", " "), study.metric.rpartition(":")[2]
     what = "SRCC" if key in ("student", "student.srcc") else key.replace("_", " ")
     entries = [Dot(row.group, row.mean, row.low, row.high) for row in study.rows]
@@ -130,9 +131,15 @@ def _study(study: Study) -> Markup:
         ]
         for row in study.rows
     ]
-    base = listed([f"{key.rpartition('.')[2].replace('_', ' ')} = {value}" for key, value in study.base.items()])
+    base = listed(
+        [f"{key.rpartition('.')[2].replace('_', ' ')} = {_worded(value)}" for key, value in study.base.items()]
+    )
     caption = f"Means over runs; differences, paired by seed, from {base}" if base else "Means over runs"
     numbers = table(caption, ["setting", what, "difference", "runs"], cells, wide=["runs"])
-    drawn = figure(dots(f"studies-{study.name}", entries, what), "Means over runs, with 95 % intervals.")
+    drawn = figure(dots(f"studies-{place}", entries, what), "Means over runs, with 95 % intervals.")
     heading = Markup("<h3>{}</h3>").format(name[:1].upper() + name[1:])
     return joined([heading, side_by_side(drawn, numbers), note(f"Made at commit {study.commit[:12]}.")])
+
+
+def _worded(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

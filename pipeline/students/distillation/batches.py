@@ -6,14 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.core.errors import PipelineError
+from pipeline.models.training import TrainingError
 from pipeline.students.data.batch import Batch
 from pipeline.students.data.rows import AlignedData, VideoRows
 from pipeline.students.losses.shared.weighting import WeightedLosses
-
-
-class TrainingError(PipelineError):
-    """There is nothing to train on, nothing to choose an epoch by, or training went wrong."""
 
 
 def training_videos(data: AlignedData, losses: WeightedLosses, *, views: int | None = None) -> list[VideoRows]:
@@ -22,7 +18,7 @@ def training_videos(data: AlignedData, losses: WeightedLosses, *, views: int | N
     Args:
         data: the run's rows.
         losses: that are switched on.
-        views: how many of a video's rows are kept, the first ones; None keeps all.
+        views: how many of a video's rows are used, the first ones; None uses all.
 
     Raises:
         TrainingError: no loss is switched on, or there is no video to train or validate on.

@@ -1,56 +1,53 @@
-"""Training a student from the cache: one readable loop over clips, cached targets and labels.
+"""Training a student from the cache: clips, cached targets and labels in, a calibrated student out.
 
 It decodes no video and knows no teacher. Every epoch shows each training video once, through one of its views; the view
 and the order come from a generator of their own, so that nothing else moves them. Videos without a usable score still
 teach through the losses that need none; where only the labelled ones can teach, they come as often as it takes to fill
-an epoch, so that losses are compared over equally many steps. The epoch that does best on validation is kept.
+an epoch, so that losses are compared over equally many steps.
 """
 
-import copy
-import json
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, gather_object
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
 from cache.store.scratch import scratch_folder
-from pipeline.core.agreement import Interval
-from pipeline.core.progress import track
+from pipeline.core.files import file_digest
 from pipeline.models.device import reproducible, resolve_device
-from pipeline.models.optimisation import (
-    WeightAverage,
-    best_epoch,
-    cosine_with_warmup,
-    depths_by_name,
-    parameter_groups,
-    set_learning_rate,
-)
+from pipeline.models.optimisation import depths_by_name, parameter_groups
+from pipeline.models.saved_state import SavedState, identity
 from pipeline.models.staging import staged
-from pipeline.students.data.batch import Batch
+from pipeline.models.training import Training, cosine_with_warmup
+from pipeline.students.data.batch import COLUMNS, Batch
 from pipeline.students.data.rows import AlignedData, DataPaths
-from pipeline.students.distillation.batches import TrainingError, epoch_rows, prefetched, training_videos
+from pipeline.students.distillation.batches import epoch_rows, prefetched, training_videos
+from pipeline.students.distillation.finishing import finish
 from pipeline.students.distillation.projection import ProjectedStudent, possible_losses, with_projectors
-from pipeline.students.distillation.saved_state import SavedState, initial_digest, run_digest
 from pipeline.students.distillation.settings import DistillSettings
 from pipeline.students.distillation.step_times import StepTimes
 from pipeline.students.losses.shared.weighting import WeightedLosses, weighted_losses
 from pipeline.students.shared.model import StudentModel, create_student
-from pipeline.students.shared.prediction import (
-    describe_domain,
-    describe_videos,
-    fit_calibrations,
-    mean_srcc,
-    srcc_with_interval,
-)
+from pipeline.students.shared.prediction import mean_srcc
 
-MAX_GRADIENT_NORM = 1.0
+ROOMS = (
+    "cache/store",
+    "pipeline/core",
+    "pipeline/models",
+    "pipeline/students/data",
+    "pipeline/students/shared",
+    "pipeline/students/losses",
+    "pipeline/students/distillation",
+    "stages/distill.py",
+)
+"""The code that a training depends on, beside the student's own file."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,7 @@ class TrainingResult:
         metrics: scalars for ``results/distill/metrics.json``.
         step_times: of the steps of this process; a resumed run has only those since.
         is_main_process: whether this process is the one that writes.
+        forget: deletes the saved state; for when the student is written.
     """
 
     student: StudentModel
@@ -70,9 +68,10 @@ class TrainingResult:
     metrics: dict[str, Any]
     step_times: StepTimes
     is_main_process: bool
+    forget: Callable[[], None]
 
 
-def distil(
+def distill(
     settings: DistillSettings, paths: DataPaths, *, device: str = "auto", scratch: Path | None = None
 ) -> TrainingResult:
     """Trains the selected student and calibrates it.
@@ -81,13 +80,15 @@ def distil(
         settings: the section ``distill``.
         paths: clips, targets and tables.
         device: as ``runtime.device``.
-        scratch: where the run stores what it needs to go on after a kill; ``.teachonce/distill`` when not given.
+        scratch: folder for the state of a run that is interrupted; None takes the project's own.
 
     Raises:
         PipelineError: the settings, the student and the data do not fit together.
         CacheError: a store is missing or damaged.
     """
     data = AlignedData(paths, settings.view_set)
+    initial = None if settings.initial is None else Path(settings.initial)
+    digests = data.digests() | ({} if initial is None else {"initial": file_digest(initial / "model.safetensors")})
     with reproducible(seed=settings.seed, threads=settings.threads):
         student = create_student(
             settings.student,
@@ -95,16 +96,33 @@ def distil(
             target_dim=data.target_dim,
             clip_shape=data.clip_shape,
             grid=data.grid,
-            initial=None if settings.initial is None else Path(settings.initial),
+            initial=initial,
         )
-        losses = weighted_losses(possible_losses(student, settings.losses))
-        run = _Run(settings, data, losses, student, resolve_device(device), scratch or scratch_folder() / "distill")
-        run.train()
-        run.finish()
-    return TrainingResult(student, run.curves, run.metrics(), run.step_times, run.accelerator.is_main_process)
+        accelerator = _accelerator(resolve_device(device), settings.precision)
+        steps = _Steps(settings, data, student, accelerator)
+        named = settings.model_dump() | {"num_processes": accelerator.num_processes}
+        rooms = (*ROOMS, f"pipeline/students/{settings.student}.py")
+        saved = SavedState(
+            scratch or scratch_folder() / "distill", identity("distill", rooms, named, digests, accelerator.device)
+        )
+        training = steps.training(saved)
+        training.run(settings.epochs, lambda: steps.epoch(training), steps.validate, patience=settings.patience)
+        metrics = finish(student, data, settings, training, steps.losses, steps.train_videos, digests)
+    accelerator.wait_for_everyone()
+    return TrainingResult(student, training.history, metrics, steps.times, accelerator.is_main_process, training.forget)
 
 
-class _Step(nn.Module):
+def _accelerator(device: torch.device, precision: str) -> Accelerator:
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return Accelerator(
+        cpu=device.type == "cpu",
+        mixed_precision="bf16" if precision == "bfloat16" else "no",
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
+class _LossOfBatch(nn.Module):
     """Student and losses as one module: several processes then see which parameters the loss really reaches."""
 
     def __init__(self, model: ProjectedStudent, losses: WeightedLosses) -> None:
@@ -118,226 +136,102 @@ class _Step(nn.Module):
             return self._losses(prediction, batch)
 
 
-class _Run:
-    """One training run."""
+class _Steps:
+    """The steps of a training: batches in, losses out.
+
+    Attributes:
+        losses: that this student can have.
+        train_videos: that some loss can learn from.
+        times: of the steps so far.
+    """
 
     def __init__(
-        self,
-        settings: DistillSettings,
-        data: AlignedData,
-        losses: WeightedLosses,
-        student: StudentModel,
-        device: torch.device,
-        scratch: Path,
+        self, settings: DistillSettings, data: AlignedData, student: StudentModel, accelerator: Accelerator
     ) -> None:
-        self.settings, self.data, self.losses, self.student = settings, data, losses, student
-        self.train_videos, self.val_videos = training_videos(data, losses, views=settings.views), data.split("val")
-        targets = {name: data.target_shape(name) for name in losses.needs if name not in ("mos", "group")}
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
-        self.accelerator = Accelerator(
-            cpu=device.type == "cpu",
-            mixed_precision="bf16" if settings.precision == "bfloat16" else "no",
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-        )
-        model = with_projectors(student, losses.needs, targets, len(data.datasets))
-        groups = parameter_groups(
-            model,
-            learning_rate=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            layer_decay=settings.layer_decay,
-            depth_of=depths_by_name(model),
-        )
-        optimiser = torch.optim.AdamW(groups, fused=True)
-        self.model, self.optimiser = self.accelerator.prepare(_Step(model, losses), optimiser)
-        self._bare = model
-        self._average = WeightAverage(self._bare, settings.weight_average) if settings.weight_average else None
-        self._averaged = copy.deepcopy(self._bare) if self._average else None
-        self._generator = np.random.Generator(np.random.PCG64(settings.seed))
-        self.curves: list[dict[str, float]] = []
-        self.step_times = StepTimes()
-        self._best: dict[str, Tensor] = {}
-        self._agreement: Interval | None = None
+        self._settings, self._data, self._accelerator = settings, data, accelerator
+        self.losses = weighted_losses(possible_losses(student, settings.losses))
+        self.train_videos = training_videos(data, self.losses, views=settings.views)
+        self._val_videos = data.split("val")
+        targets = {name: data.target_shape(name) for name in self.losses.needs if name not in COLUMNS}
+        self._model = with_projectors(student, self.losses.needs, targets, len(data.datasets))
+        self._loss_of: nn.Module = accelerator.prepare(_LossOfBatch(self._model, self.losses))
+        self._order = np.random.Generator(np.random.PCG64(settings.seed))
         self._clips_per_epoch = len(data.split("train"))
-        self._steps_per_epoch = -(-self._clips_per_epoch // settings.batch_size)
-        self._digests = data.digests() | initial_digest(settings.initial)
-        named = settings.model_dump() | {"num_processes": self.accelerator.num_processes}
-        digest = run_digest(named, self._digests, settings.student, list(losses.terms))
-        self._saved = SavedState(scratch, digest)
+        steps_per_epoch = -(-self._clips_per_epoch // settings.batch_size)
+        self._factor = partial(
+            cosine_with_warmup,
+            total=settings.epochs * steps_per_epoch,
+            warmup=round(settings.warmup_epochs * steps_per_epoch),
+        )
+        self.times = StepTimes()
 
-    def train(self) -> None:
-        """Trains to the last epoch, or until validation has not improved for ``patience`` epochs."""
-        self._resume()
-        with track("distill", self.settings.epochs) as advance:
-            advance(len(self.curves))
-            while len(self.curves) < self.settings.epochs and not self._out_of_patience():
-                row = {"epoch": float(len(self.curves) + 1), **self._train_epoch(), **self._validate()}
-                self.curves.append(row)
-                if self.best_epoch == len(self.curves):
-                    weights = (self._averaged or self._bare).student.state_dict()
-                    self._best = {name: value.detach().cpu().clone() for name, value in weights.items()}
-                self._save()
-                advance(
-                    note=f"loss {row['train_loss']:.4f}, val SRCC {row['val_srcc']:.4f} (best: epoch {self.best_epoch})"
-                )
+    def training(self, saved: SavedState) -> Training:
+        """A training of the student and its projectors that has not begun."""
+        groups = parameter_groups(
+            self._model,
+            learning_rate=self._settings.learning_rate,
+            weight_decay=self._settings.weight_decay,
+            layer_decay=self._settings.layer_decay,
+            depth_of=depths_by_name(self._model),
+        )
+        return Training(
+            "distill",
+            self._model,
+            [torch.optim.AdamW(groups, fused=True)],
+            factor=self._factor,
+            average=self._settings.weight_average,
+            order=self._order,
+            saved=saved,
+        )
 
-    def finish(self) -> None:
-        """Takes the best epoch's weights, calibrates on validation, and notes what the student was made from."""
-        self.student.load_state_dict(self._best)
-        config = self.student.config
-        labelled = self.data.split("val", labelled=True)
-        views, _ = describe_videos(self.student, self.data, labelled, description="distill: calibrate")
-        config.calibrations = {name: fit.as_dict() for name, fit in fit_calibrations(labelled, views).items()}
-        if labelled:
-            means = np.array([scores.mean() for scores in views])
-            self._agreement = srcc_with_interval(labelled, means, seed=self.settings.seed)
-        config.scales = {entry.video.dataset: vars(entry.scale) for entry in self.data.videos}
-        config.domain = describe_domain(self.student, self.data, self.train_videos, self.val_videos).as_dict()
-        config.num_views = self.data.clips.views_per_video
-        config.view = dict(self.data.clips.fingerprint[self.settings.view_set])
-        config.provenance = {
-            "digests": self._digests,
-            "teacher": dict(self.data.targets.fingerprint[min(self.data.targets.arrays)]),
-            "distill": self.settings.model_dump(mode="json"),
-            "losses": {name: weight for name, (weight, _) in self.losses.terms.items()},
-            "metrics": {name: value if np.isfinite(value) else None for name, value in self.metrics().items()},
-        }
-        self.student.cpu().eval()
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            self._saved.remove()
-
-    @property
-    def best_epoch(self) -> int:
-        """See `optimisation.best_epoch`."""
-        return best_epoch(self.curves)
-
-    def metrics(self) -> dict[str, Any]:
-        """Scalars of the run; the same whenever it is run again."""
-        best = self.curves[self.best_epoch - 1]
-        return {
-            "best_epoch": self.best_epoch,
-            "epochs": len(self.curves),
-            "val_srcc": best["val_srcc"],
-            "val_loss": best["val_loss"],
-            **{f"val_all_views_srcc{end}": value for end, value in self._ends().items()},
-            "parameters": self.student.num_parameters(),
-            "flops": self.student.flops(),
-            "train_videos": len(self.train_videos),
-            "labelled_train_videos": len(self.data.split("train", labelled=True)),
-            "val_videos": len(self.val_videos),
-            "failed_videos": len(self.data.failed),
-        }
-
-    def _ends(self) -> dict[str, float]:
-        """SRCC on validation over all views with its interval; nothing where no validation video has a score."""
-        found = self._agreement
-        return {} if found is None else {"": found.value, "_low": found.low, "_high": found.high}
-
-    def _train_epoch(self) -> dict[str, float]:
+    def epoch(self, training: Training) -> dict[str, float]:
         """As many clips as there are training videos; see `epoch_rows`."""
-        rows = epoch_rows(self.train_videos, self._clips_per_epoch, self._generator)
-        first_step = len(self.curves) * self._steps_per_epoch
+        rows = epoch_rows(self.train_videos, self._clips_per_epoch, self._order)
+        size, accelerator = self._settings.batch_size, self._accelerator
+        batches = prefetched(
+            self._data,
+            np.split(rows, np.arange(size, len(rows), size)),
+            self.losses.needs,
+            process=(accelerator.process_index, accelerator.num_processes),
+        )
         sums: dict[str, float] = {}
         num_clips = 0.0
-        self.model.train()
+        self._loss_of.train()
         start = time.perf_counter()
-        batches = prefetched(
-            self.data,
-            np.split(rows, np.arange(self.settings.batch_size, len(rows), self.settings.batch_size)),
-            self.losses.needs,
-            process=(self.accelerator.process_index, self.accelerator.num_processes),
-        )
-        for step, batch in enumerate(staged(batches, self.accelerator.device)):
+        for batch in staged(batches, accelerator.device):
             loaded = time.perf_counter()
-            factor = cosine_with_warmup(
-                first_step + step,
-                total=self.settings.epochs * self._steps_per_epoch,
-                warmup=round(self.settings.warmup_epochs * self._steps_per_epoch),
-            )
-            set_learning_rate(self.optimiser, factor)
-            with self.accelerator.autocast():
-                total, terms = self.model(batch)
-            self.optimiser.zero_grad()
-            self.accelerator.backward(total)
-            self.accelerator.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
-            self.optimiser.step()
-            if self._average:
-                self._average.update(self._bare)
+            with accelerator.autocast():
+                loss, terms = self._loss_of(batch)
+            values = {"train_loss": training.step(loss), **{f"{name}_loss": value for name, value in terms.items()}}
             num_clips += len(batch.clips)
-            for name, value in {
-                "train_loss": float(total.detach()),
-                **{f"{name}_loss": v for name, v in terms.items()},
-            }.items():
+            for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch.clips)
-            if not np.isfinite(sums["train_loss"]):
-                raise TrainingError(f"the loss became {float(total.detach())}; lower distill.learning_rate")
             done = time.perf_counter()
-            self.step_times.add(loaded - start, done - loaded)
+            self.times.add(loaded - start, done - loaded)
             start = done
         shown = self._over_processes([*sums.values(), num_clips])
-        return {"learning_rate": self.settings.learning_rate * factor} | {
+        return {"learning_rate": self._settings.learning_rate * self._factor(training.num_steps - 1)} | {
             name: value / shown[-1] for name, value in zip(sums, shown[:-1], strict=True)
         }
 
     def _over_processes(self, values: list[float]) -> list[float]:
         """Sums over all processes; exactly the values where there is one."""
-        if self.accelerator.num_processes == 1:
+        if self._accelerator.num_processes == 1:
             return values
-        total = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
-        return list(self.accelerator.reduce(total, reduction="sum").tolist())
+        total = torch.tensor(values, dtype=torch.float64, device=self._accelerator.device)
+        return list(self._accelerator.reduce(total, reduction="sum").tolist())
 
     @torch.no_grad()
-    def _validate(self) -> dict[str, float]:
+    def validate(self, model: nn.Module) -> dict[str, float]:
         """Loss over the first views of the validation videos, and SRCC of the means over them."""
-        model = self._bare
-        if self._average and self._averaged:
-            self._averaged.load_state_dict(self._average.weights)
-            model = self._averaged
         model.eval()
-        rows = np.concatenate([entry.rows[: self.settings.validation_views] for entry in self.val_videos])
-        size, losses = self.settings.batch_size, 0.0
-        scores = np.full(len(self.data.clips), np.nan)
+        rows = np.concatenate([entry.rows[: self._settings.validation_views] for entry in self._val_videos])
+        size, losses = self._settings.batch_size, 0.0
+        scores = np.full(len(self._data.clips), np.nan)
         for start in range(0, len(rows), size):
             chosen = rows[start : start + size]
-            batch = self.data.batch(chosen, self.losses.needs).to(self.accelerator.device)
+            batch = self._data.batch(chosen, self.losses.needs).to(self._accelerator.device)
             prediction = model(batch.clips, batch.dataset)
             losses += float(self.losses(prediction, batch)[0]) * len(chosen)
             scores[chosen] = prediction.score.double().cpu().numpy()
-        return {"val_loss": losses / len(rows), "val_srcc": mean_srcc(self.val_videos, scores)}
-
-    def _out_of_patience(self) -> bool:
-        patience = self.settings.patience
-        return patience is not None and bool(self.curves) and len(self.curves) - self.best_epoch >= patience
-
-    def _save(self) -> None:
-        generators = gather_object([torch.get_rng_state()])
-        if not self.accelerator.is_main_process:
-            return
-        self._saved.save(
-            {
-                "model": self._bare.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "average": self._average.state_dict() if self._average else None,
-                "best": self._best,
-                "curves": self.curves,
-                "generator": json.dumps(self._generator.bit_generator.state),
-                "torch_generators": generators,
-                "cuda_generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            }
-        )
-
-    def _resume(self) -> None:
-        state = self._saved.load()
-        if state is None:
-            return
-        self._bare.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        if self._average:
-            self._average.load_state_dict(state["average"])
-        self._best, self.curves = {name: value.cpu() for name, value in state["best"].items()}, state["curves"]
-        self._generator.bit_generator.state = json.loads(state["generator"])
-        torch.set_rng_state(state["torch_generators"][self.accelerator.process_index].cpu())
-        if state["cuda_generators"]:
-            torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda_generators"]])
-        print(f"distill: going on after epoch {len(self.curves)} of an interrupted run", file=sys.stderr)
+        return {"val_loss": losses / len(rows), "val_srcc": mean_srcc(self._val_videos, scores)}

@@ -4,21 +4,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from pipeline.core.settings import Count, NonNegative, Positive, Section
+from pipeline.core.settings import Count, NonNegative, Positive, Section, file_of
 
 
 class DistillSettings(Section):
     """The student and how it is trained from the cache."""
 
-    student: str
+    student: Annotated[str, file_of("students")]
     """A file of ``pipeline/students/``."""
-    options: dict[str, dict[str, Any]]
+    options: dict[Annotated[str, file_of("students")], dict[str, Any]]
     """Student name → that student's own settings; only the selected student's are read."""
     initial: str | None
     """Folder of a trained student of the same kind to begin with, as ``models/student`` is one; null begins anew."""
     view_set: str
-    losses: Annotated[dict[str, NonNegative], Field(min_length=1)]
-    """Loss name (a file of ``pipeline/losses/``) → weight; 0 switches it off."""
+    losses: Annotated[dict[Annotated[str, file_of("students.losses")], NonNegative], Field(min_length=1)]
+    """Loss name (a file of ``pipeline/students/losses/``) → weight; 0 switches it off."""
     epochs: Count
     batch_size: Count
     """Clips per step."""

@@ -1,8 +1,8 @@
 """The teacher, turned towards opinion scores: the first half of InternVQA's recipe, before anything is cached.
 
-The trunk below the trainable blocks is frozen, so it runs once over the labelled clips and its tokens are kept in
-scratch; each epoch then trains only what is above. The epoch that does best on the validation split is kept, or a later
-one that is as good to a tolerance. A checkpoint that already predicts one score keeps its head, brought to the scale of
+The trunk below the trainable blocks is frozen, so it runs once over the labelled clips and its tokens are stored in
+scratch; each epoch then trains only what is above. The epoch that does best on the validation split is used, or a later
+one that is as good to a tolerance. A checkpoint that already predicts one score has its head brought to the scale of
 the labels by least squares: with few labels that is most of what there is to know.
 
 Ref: "InternVQA" (arXiv 2502.19026), section 3: all blocks but the last frozen; last block, attention pooling, norms and
@@ -11,22 +11,38 @@ target that is cached must be settled first, so here it is adapted, then frozen.
 change quality themselves.
 """
 
-import csv
+import hashlib
 import math
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from cache.store import open_store
+from cache.store.scratch import scratch_folder
 from pipeline.core import registry
-from pipeline.core.files import replacing, replacing_folder
+from pipeline.core.files import replacing_folder, write_rows
 from pipeline.models.device import reproducible, resolve_device
-from pipeline.models.optimisation import best_epoch
+from pipeline.models.internvideo2 import InternVideo2
+from pipeline.models.saved_state import SavedState, identity
+from pipeline.models.training import Training
 from pipeline.teachers.adaptation.fine_tuning import FineTuning
 from pipeline.teachers.adaptation.initial import initial_teacher
 from pipeline.teachers.adaptation.labelled import labelled_clips
 from pipeline.teachers.adaptation.settings import AdaptSettings
 from pipeline.teachers.shared.preprocessing import Preprocessing
 from pipeline.teachers.shared.saved import save_teacher
+
+ROOMS = (
+    "cache/store",
+    "pipeline/core",
+    "pipeline/models",
+    "pipeline/teachers/shared",
+    "pipeline/teachers/adaptation",
+    "stages/adapt.py",
+)
+"""The code that an adaptation depends on, beside the teacher's own file."""
 
 
 def adapt(
@@ -37,6 +53,7 @@ def adapt(
     teacher: Path,
     curves: Path,
     device: str,
+    scratch: Path | None = None,
 ) -> dict[str, Any]:
     """Adapts the selected teacher and writes it.
 
@@ -47,6 +64,7 @@ def adapt(
         teacher: folder to write: ``config.json``, ``model.safetensors`` and ``teacher.json``.
         curves: CSV to write, one row per epoch.
         device: ``auto``, ``cpu``, ``cuda`` …
+        scratch: folder for the state of a run that is interrupted; None takes the project's own.
 
     Returns:
         Scalars for ``results/adapt/metrics.json``.
@@ -56,36 +74,56 @@ def adapt(
         CheckpointError: the checkpoint is not this teacher's.
     """
     preprocessing: Preprocessing = registry.find("teachers", settings.teacher).PREPROCESSING
+    training: Training | None = None
     with reproducible(seed=settings.seed, threads=settings.threads):
         model = initial_teacher(settings)
-        history: list[dict[str, float]] = []
         if settings.epochs:
-            store = open_store(clips)
-            train, val = (labelled_clips(store, tables, split) for split in ("train", "val"))
-            tuning = FineTuning(settings, model, store, preprocessing, resolve_device(device))
-            history = tuning.run(train, val)
-        with replacing_folder(teacher) as folder:
+            scratch = scratch or scratch_folder() / "adapt"
+            training = _train(settings, model, preprocessing, clips, tables, resolve_device(device), scratch)
+        with replacing_folder(teacher, durable=True) as folder:
             save_teacher(
                 model.cpu(),
                 folder,
                 teacher=settings.teacher,
                 view_set=settings.view_set,
-                adapted=settings.epochs > 0,
+                adapted=training is not None,
                 preprocessing=preprocessing,
             )
-    _write_curves(curves, history)
-    best = history[best_epoch(history, settings.val_tolerance) - 1] if history else None
+    write_rows(curves, training.history if training else [])
+    if training:
+        training.forget()
+    best = training.best if training else {"epoch": 0, "val_srcc": math.nan}
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epochs": settings.epochs,
-        "best_epoch": int(best["epoch"]) if best else 0,
-        "val_srcc": best["val_srcc"] if best and math.isfinite(best["val_srcc"]) else None,
+        "best_epoch": best["epoch"],
+        "val_srcc": best["val_srcc"] if math.isfinite(best["val_srcc"]) else None,
     }
 
 
-def _write_curves(path: Path, history: list[dict[str, float]]) -> None:
-    names = ["epoch", "train_loss", "val_loss", "val_srcc"]
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
+def _train(
+    settings: AdaptSettings,
+    model: InternVideo2,
+    preprocessing: Preprocessing,
+    clips: Path,
+    tables: Path,
+    device: torch.device,
+    scratch: Path,
+) -> Training:
+    store = open_store(clips)
+    splits = {split: labelled_clips(store, tables, split) for split in ("train", "val")}
+    data = {"clips": store.digest(), "first weights": _digest(*model.state_dict().values())} | {
+        f"labels of {split}": _digest(torch.from_numpy(part.rows), torch.from_numpy(part.mos))
+        for split, part in splits.items()
+    }
+    rooms = (*ROOMS, f"pipeline/teachers/{settings.teacher}.py")
+    saved = SavedState(scratch, identity("adapt", rooms, settings.model_dump(), data, device))
+    tuning = FineTuning(settings, model, store, preprocessing, device)
+    return tuning.run(splits["train"], splits["val"], scratch=scratch, saved=saved)
+
+
+def _digest(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

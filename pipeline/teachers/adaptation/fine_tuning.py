@@ -3,10 +3,8 @@
 Ref: "InternVQA" (arXiv 2502.19026), section 3.
 """
 
-import math
-import os
 import tempfile
-from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,29 +14,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from cache.store import Store
-from cache.store.scratch import scratch_folder
 from pipeline.core.agreement import srcc
 from pipeline.core.errors import PipelineError
-from pipeline.core.progress import track
 from pipeline.models.internvideo2 import InternVideo2
-from pipeline.models.optimisation import (
-    best_epoch,
-    cosine_with_warmup,
-    depths_by_name,
-    parameter_groups,
-    set_learning_rate,
-)
+from pipeline.models.optimisation import depths_by_name, parameter_groups
 from pipeline.models.pixels import normalise
+from pipeline.models.saved_state import SavedState
+from pipeline.models.training import Row, Training, cosine_with_warmup
 from pipeline.teachers.adaptation.initial import keeps_head
 from pipeline.teachers.adaptation.labelled import Labelled
 from pipeline.teachers.adaptation.settings import AdaptSettings
+from pipeline.teachers.adaptation.trunk import TRUNK_BATCH_CLIPS, Inputs, batches, trunk_inputs
 from pipeline.teachers.shared.preprocessing import Preprocessing
-
-_TRUNK_BATCH_CLIPS = 8
-
-
-_Inputs = Callable[[NDArray[np.int64]], Tensor]
-"""From positions in the ravelled rows to what the trainable part takes."""
 
 
 class FineTuningError(PipelineError):
@@ -46,7 +33,15 @@ class FineTuningError(PipelineError):
 
 
 class FineTuning:
-    """One run of adaptation: the frozen trunk once, then the epochs above it."""
+    """One run of adaptation: the frozen trunk once, then the epochs above it.
+
+    Args:
+        settings: the section ``adapt``.
+        model: trained in place, on ``device``.
+        store: of the clips.
+        preprocessing: of the teacher.
+        device: that computes.
+    """
 
     def __init__(
         self,
@@ -56,84 +51,67 @@ class FineTuning:
         preprocessing: Preprocessing,
         device: torch.device,
     ) -> None:
-        self._settings = settings
-        self._store = store
-        self._preprocessing = preprocessing
-        self._device = device
-        depth = model.config.depth
-        trainable = depth if settings.trainable_blocks == "all" else min(settings.trainable_blocks, depth)
+        self._settings, self._store, self._preprocessing, self._device = settings, store, preprocessing, device
         self._whole = settings.trainable_blocks == "all"
-        if not self._whole:
-            model.freeze_trunk(trainable)
+        if settings.trainable_blocks != "all":
+            model.freeze_trunk(min(settings.trainable_blocks, model.config.depth))
         self._model = model.to(device)
 
-    def _new_optimiser(self) -> torch.optim.AdamW:
-        settings = self._settings
-        return torch.optim.AdamW(
-            parameter_groups(
-                self._model,
-                learning_rate=settings.learning_rate,
-                weight_decay=settings.weight_decay,
-                layer_decay=settings.layer_decay,
-                depth_of=depths_by_name(self._model),
-            )
-        )
-
-    def run(self, train: Labelled, val: Labelled) -> list[dict[str, float]]:
+    def run(self, train: Labelled, val: Labelled, *, scratch: Path, saved: SavedState) -> Training:
         """Trains, and leaves the model with the weights of its best epoch, or a later one as good.
 
         Args:
             train: what is trained on.
             val: what chooses the epoch, with its first ``validation_views``.
+            scratch: folder for the trunk's tokens.
+            saved: the state of an interrupted run.
 
         Returns:
-            One mapping per epoch: ``epoch``, ``train_loss``, ``val_loss``, ``val_srcc``. A model that keeps its head
-            has an epoch 0, before any step.
+            The training that is over. A model that has a head of its own has an epoch 0, before any step.
         """
-        val = val.first_views(self._settings.validation_views)
-        with tempfile.TemporaryDirectory(prefix="adapt-", dir=_scratch()) as scratch:
-            train_input = self._inputs(train, Path(scratch) / "train", "trunk over train")
-            val_input = self._inputs(val, Path(scratch) / "val", "trunk over val")
-            return self._fit(train, train_input, val, val_input)
+        settings, val = self._settings, val.first_views(self._settings.validation_views)
+        training = self._training(len(train.rows), saved)
+        scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="tokens-", dir=scratch) as folder:
+            seen, judged = (
+                self._inputs(labelled, Path(folder) / split) for split, labelled in (("train", train), ("val", val))
+            )
+            training.run(
+                settings.epochs,
+                lambda: self._epoch(training, train, seen),
+                lambda _: self._validate(val, judged),
+                before=partial(self._scale_head, train, seen) if keeps_head(self._model) else None,
+            )
+        return training
 
-    def _fit(self, train: Labelled, train_input: _Inputs, val: Labelled, val_input: _Inputs) -> list[dict[str, float]]:
-        optimiser = self._new_optimiser()
-        history: list[dict[str, float]] = []
-        best_state: dict[str, Tensor] = {}
+    def _training(self, num_videos: int, saved: SavedState) -> Training:
+        settings, steps = self._settings, -(-num_videos // self._settings.batch_size)
+        groups = parameter_groups(
+            self._model,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            layer_decay=settings.layer_decay,
+            depth_of=depths_by_name(self._model),
+        )
+        factor = partial(
+            cosine_with_warmup, total=settings.epochs * steps, warmup=round(settings.warmup_epochs * steps)
+        )
+        return Training(
+            "adapt",
+            self._model,
+            [torch.optim.AdamW(groups)],
+            factor=factor,
+            order=np.random.Generator(np.random.Philox(settings.seed)),
+            tolerance=settings.val_tolerance,
+            saved=saved,
+        )
 
-        def note(epoch: int, loss: float) -> str:
-            nonlocal best_state
-            val_loss, val_srcc = self._validate(val, val_input)
-            history.append({"epoch": epoch, "train_loss": loss, "val_loss": val_loss, "val_srcc": val_srcc})
-            if best_epoch(history, self._settings.val_tolerance) == len(history):
-                best_state = {name: value.detach().clone() for name, value in self._model.state_dict().items()}
-            return f"loss {loss:.4f}, val SRCC {val_srcc:.3f}"
-
-        order = np.random.Generator(np.random.Philox(self._settings.seed))
-        with track("adapt: train", self._settings.epochs) as advance:
-            if keeps_head(self._model):
-                advance(0, note=note(0, self._scale_head(train, train_input)))
-            for epoch in range(self._settings.epochs):
-                loss = self._epoch(epoch, train, train_input, optimiser, order)
-                advance(note=note(epoch + 1, loss))
-        self._model.load_state_dict(best_state)
-        return history
-
-    def _inputs(self, labelled: Labelled, path: Path, description: str) -> _Inputs:
+    def _inputs(self, labelled: Labelled, path: Path) -> Inputs:
         """What the trainable part takes; the frozen trunk runs here, once."""
         rows = labelled.rows.ravel()
         if self._whole:
             return lambda positions: self._pixels(rows[positions])
-        config = self._model.config
-        shape = (len(rows), 1 + config.num_patches, config.embed_dim)
-        reserve(path, math.prod(shape) * np.dtype(np.float32).itemsize)
-        tokens = np.memmap(path, dtype=np.float32, mode="r+", shape=shape)
-        self._model.eval()
-        with track(f"adapt: {description}", len(rows)) as advance:
-            for batch in _batches(np.arange(len(rows)), _TRUNK_BATCH_CLIPS):
-                tokens[batch] = self._model.forward_trunk(self._pixels(rows[batch])).float().cpu().numpy()
-                advance(len(batch))
-        return lambda positions: torch.from_numpy(tokens[positions]).to(self._device)
+        return trunk_inputs(self._model, self._pixels, rows, path)
 
     def _pixels(self, rows: NDArray[np.int64]) -> Tensor:
         clips = torch.from_numpy(self._store.read(self._settings.view_set, rows)).to(self._device)
@@ -145,17 +123,21 @@ class FineTuning:
         return forward(inputs, token_share=share).logits[:, 0]
 
     @torch.no_grad()
-    def _scale_head(self, train: Labelled, inputs: _Inputs) -> float:
-        """Brings the head's output to the scale of the scores by least squares, and returns the mean squared error.
+    def _scores(self, positions: NDArray[np.int64], inputs: Inputs) -> NDArray[np.float64]:
+        """Of some clips, without training."""
+        self._model.eval()
+        scores = [self._score(inputs(batch)).cpu() for batch in batches(positions, TRUNK_BATCH_CLIPS)]
+        return torch.cat(scores).double().numpy()
+
+    @torch.no_grad()
+    def _scale_head(self, train: Labelled, inputs: Inputs) -> Row:
+        """Brings the head's output to the scale of the scores by least squares; the mean squared error of that.
 
         Raises:
             FineTuningError: the head's output does not rise with the scores.
         """
         num_videos, num_views = train.rows.shape
-        self._model.eval()
-        positions = np.arange(num_videos) * num_views
-        scores = torch.cat([self._score(inputs(batch)).cpu() for batch in _batches(positions, _TRUNK_BATCH_CLIPS)])
-        predicted = scores.double().numpy()
+        predicted = self._scores(np.arange(num_videos) * num_views, inputs)
         design = np.stack([predicted, np.ones(num_videos)], axis=1)
         slope, offset = np.linalg.lstsq(design, train.mos.astype(np.float64), rcond=None)[0]
         if not slope > 0:
@@ -166,73 +148,25 @@ class FineTuning:
         head = self._model.get_submodule("head")
         head.weight.mul_(float(slope))
         head.bias.mul_(float(slope)).add_(float(offset))
-        return float(np.mean((design @ np.array([slope, offset]) - train.mos) ** 2))
+        return {"train_loss": float(np.mean((design @ np.array([slope, offset]) - train.mos) ** 2))}
 
-    def _epoch(
-        self,
-        epoch: int,
-        train: Labelled,
-        inputs: _Inputs,
-        optimiser: torch.optim.AdamW,
-        order: np.random.Generator,
-    ) -> float:
+    def _epoch(self, training: Training, train: Labelled, inputs: Inputs) -> Row:
         """Every video once, each with one of its views."""
         num_videos, num_views = train.rows.shape
-        videos = order.permutation(num_videos)
-        positions = videos * num_views + order.integers(num_views, size=num_videos)
-        steps = -(-num_videos // self._settings.batch_size)
+        videos = training.order.permutation(num_videos)
+        positions = videos * num_views + training.order.integers(num_views, size=num_videos)
         self._model.train()
-        losses = []
-        for step, batch in enumerate(_batches(positions, self._settings.batch_size)):
-            factor = cosine_with_warmup(
-                epoch * steps + step,
-                total=self._settings.epochs * steps,
-                warmup=round(self._settings.warmup_epochs * steps),
-            )
-            set_learning_rate(optimiser, factor)
+        total = 0.0
+        for batch in batches(positions, self._settings.batch_size):
             mos = torch.from_numpy(train.mos[batch // num_views]).to(self._device)
-            loss = functional.mse_loss(self._score(inputs(batch)), mos)
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
-            optimiser.step()
-            losses.append(loss.item() * len(batch))
-        return sum(losses) / num_videos
+            total += training.step(functional.mse_loss(self._score(inputs(batch)), mos)) * len(batch)
+        return {"train_loss": total / num_videos}
 
-    @torch.no_grad()
-    def _scores(self, labelled: Labelled, inputs: _Inputs) -> NDArray[np.float32]:
-        """Of every view, ``videos views``."""
-        self._model.eval()
-        positions = np.arange(labelled.rows.size)
-        scores = torch.cat([self._score(inputs(batch)).cpu() for batch in _batches(positions, _TRUNK_BATCH_CLIPS)])
-        return np.asarray(scores.float().numpy().reshape(labelled.rows.shape))
-
-    @torch.no_grad()
-    def _validate(self, val: Labelled, inputs: _Inputs) -> tuple[float, float]:
+    def _validate(self, val: Labelled, inputs: Inputs) -> Row:
         """Loss and SRCC of the mean over each video's views."""
-        predicted = self._scores(val, inputs).astype(np.float64).mean(axis=1)
-        return float(np.mean((predicted - val.mos) ** 2)), srcc(predicted, val.mos.astype(np.float64))
-
-
-def _batches(items: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def reserve(path: Path, num_bytes: int) -> None:
-    """Makes a file whose room on the disk is its own, to be mapped: on a full disk a mapped hole ends the process.
-
-    Raises:
-        OSError: there is not so much room.
-    """
-    with path.open("wb") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, num_bytes)
-        else:
-            file.truncate(num_bytes)
-
-
-def _scratch() -> Path:
-    folder = scratch_folder() / "scratch"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        scores = self._scores(np.arange(val.rows.size), inputs).reshape(val.rows.shape)
+        predicted = scores.mean(axis=1)
+        return {
+            "val_loss": float(np.mean((predicted - val.mos) ** 2)),
+            "val_srcc": srcc(predicted, val.mos.astype(np.float64)),
+        }

@@ -81,6 +81,7 @@ def passed_through(source: Path, config: InternVideo2Config) -> InternVideo2:
 
 
 def with_head(config: InternVideo2Config, num_classes: int) -> InternVideo2Config:
+    """The same architecture with so many outputs."""
     return InternVideo2Config(**{**config.to_dict(), "num_classes": num_classes})
 
 

@@ -1,4 +1,4 @@
-"""Pre-trains the embedded teacher (InternVideo2 'tiny') on unlimited generated video; see benchmarks/README.md.
+"""Pre-trains the embedded teacher (InternVideo2 'tiny') on unlimited generated video; see docs/pretraining.md.
 
 python -m pipeline.teachers.pretraining  # trains, or goes on; an hour of two cores
 python -m pipeline.teachers.pretraining --evaluate  # held-out families, and baselines

@@ -26,7 +26,7 @@ compression did to a video. It is the default run's teacher where no released In
   pixels are like: the energy of frequency bands and of motion, per token and per clip.
 - **Head**: one output, (MS-SSIM in dB - 16) / 5. It is a full-reference measure guessed without the reference, not an
   opinion.
-- **Limits**: sources of 144 to 270 lines; 8-bit 4:2:0; compression and rescaling only. See `benchmarks/README.md` for
+- **Limits**: sources of 144 to 270 lines; 8-bit 4:2:0; compression and rescaling only. See `docs/pretraining.md` for
   how it does on families, settings and seeds it never saw.
 - **Not seen in training**, kept for evaluation and for the default data set: see `pipeline/synthesis/sources.py`,
   `HELD_OUT`.

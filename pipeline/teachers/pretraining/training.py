@@ -230,7 +230,7 @@ class Run:
 def optimisers_of(pretrainer: Pretrainer, plan: Plan) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the blocks, AdamW for everything else; both take the same rate.
 
-    The score's loss reached at step 650 what AdamW alone reached at 2,600 (log in ``benchmarks/README.md``).
+    The score's loss reached at step 650 what AdamW alone reached at 2,600 (``docs/pretraining.md``).
 
     Ref: Jordan et al., "Muon" (2024); Liu et al., "Muon is scalable for LLM training" (2025), section 2.2 (the rate).
     """

@@ -20,8 +20,8 @@ class Preprocessing:
     Attributes:
         family: ``internvideo2_finetuned``, ``internvideo2_stage2`` or another name for this set of rules.
         sampling: the frame rule: ``uniform``, ``middle`` or ``window``.
-        policy: ``resize`` (short side to ``size``, centre crop), ``squash`` (square, aspect ratio given up) or
-            ``fragments`` (a grid of patches at native resolution).
+        policy: a file of ``pipeline/rendering/policies/``, such as ``resize`` (short side to ``size``, centre crop),
+            ``squash`` (square, aspect ratio given up) or ``fragments`` (a grid of patches at native resolution).
         size: side of the square clip, in pixels.
         num_frames: frames per clip.
         interpolation: of ``resize`` and ``squash``.
@@ -33,7 +33,7 @@ class Preprocessing:
 
     family: str
     sampling: Literal["uniform", "middle", "window"]
-    policy: Literal["resize", "squash", "fragments"]
+    policy: str
     size: int = 224
     num_frames: int = 8
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"

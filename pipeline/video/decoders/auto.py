@@ -1,13 +1,9 @@
-"""The default: raw video by ``yuv``, decord where it is proven identical to PyAV, PyAV for everything else.
-
-The choice depends on the file and on whether decord is installed, never on which decoder happened to fail; and since
-both give the same bytes wherever decord is chosen, it does not shape the pixels. What was chosen is kept per row.
-"""
+"""The default: raw video by ``yuv``, everything else by PyAV."""
 
 from pathlib import Path
 
 from pipeline.video.decoder import DecodeOptions, OpenVideo, VideoInfo
-from pipeline.video.decoders import decord, pyav, yuv
+from pipeline.video.decoders import pyav, yuv
 
 
 def available() -> bool:
@@ -17,7 +13,7 @@ def available() -> bool:
 
 def version() -> str:
     """Name and version, for the record."""
-    return "auto 1"
+    return "auto 2"
 
 
 def open(path: Path, *, options: DecodeOptions) -> OpenVideo:
@@ -26,13 +22,7 @@ def open(path: Path, *, options: DecodeOptions) -> OpenVideo:
     Raises:
         DecodeError: it is not a video, or is damaged.
     """
-    if path.suffix.lower() in yuv.SUFFIXES:
-        return yuv.open(path, options=options)
-    video = pyav.open(path, options=options)
-    if decord.available() and decord.refusal(video.info) is None:
-        video.close()
-        return decord.DecordVideo(path, options, video.info)
-    return video
+    return (yuv if path.suffix.lower() in yuv.SUFFIXES else pyav).open(path, options=options)
 
 
 def check_ends(path: Path, options: DecodeOptions | None = None) -> VideoInfo:
@@ -42,22 +32,18 @@ def check_ends(path: Path, options: DecodeOptions | None = None) -> VideoInfo:
         DecodeError: it is not a video, or is damaged.
     """
     options = options or DecodeOptions()
-    if path.suffix.lower() in yuv.SUFFIXES:
-        with yuv.open(path, options=options) as raw:
-            list(raw.frames(sorted({0, raw.info.num_frames - 1})))
-            return raw.info
-    return pyav.check_ends(path, options=options)
+    if path.suffix.lower() not in yuv.SUFFIXES:
+        return pyav.check_ends(path, options=options)
+    with yuv.open(path, options=options) as raw:
+        list(raw.frames(sorted({0, raw.info.num_frames - 1})))
+        return raw.info
 
 
 def probe(path: Path, options: DecodeOptions | None = None) -> VideoInfo:
-    """What is known of a video, without choosing how its pixels would be decoded.
+    """What is known of a video.
 
     Raises:
         DecodeError: it is not a video, or is damaged.
     """
-    options = options or DecodeOptions()
-    if path.suffix.lower() in yuv.SUFFIXES:
-        with yuv.open(path, options=options) as raw:
-            return raw.info
-    with pyav.open(path, options=options) as video:
+    with open(path, options=options or DecodeOptions()) as video:
         return video.info

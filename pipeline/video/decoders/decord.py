@@ -1,12 +1,8 @@
-"""decord, for the videos on which it is proven to give the very bytes that PyAV gives; it refuses the others.
+"""decord, for whoever names it: it reads forward and never seeks, and agrees with PyAV or refuses.
 
-The domain: 8-bit 4:2:0 of limited range and even size, in H.264, HEVC or VP9, in MP4 or Matroska, without rotation and
-without an edit list that hides frames, whose colour decord takes as we do (it honours tags, and takes everything
-untagged as BT.601). Outside it decord answers differently, wrongly (an edit list makes it repeat the last frame,
-silently) or not at all (AV1, transport streams).
-
-decord conceals damage where PyAV stops, and says so on standard error only; a frame during whose decoding it complains
-is therefore refused. decord converts whole frames to RGB itself, so cropping comes after.
+decord seeks to packets that are merely flagged as key, so that other frames than asked for may come; repeats frames
+where an edit list or damage leaves fewer; and takes untagged HD as BT.601. So PyAV reads the file first, and decord is
+refused where count, size, or the pixels of the first or last frame differ. It is no faster: see ``docs/frames.md``.
 """
 
 import importlib.metadata
@@ -21,17 +17,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.video.colour import untagged
-from pipeline.video.decoder import DecodeError, DecodeOptions, VideoInfo, check_indices
+from pipeline.video.decoder import DecodeError, DecodeOptions, check_indices
 from pipeline.video.decoders import pyav
-from pipeline.video.decoders.shared.complaints import Complaints
-from pipeline.video.pictures import RgbPicture
+from pipeline.video.pictures import Box, RgbPicture
 
-_CODECS = ("h264", "hevc", "vp9")
-_CONTAINERS = {"mov", "mp4", "matroska", "webm"}
-_FORMATS = ("yuv420p",)
-_MATRICES = ("bt709", "bt601")
-_ERROR_LEVEL = 16
 _LONGEST_SECONDS = 24 * 3600
 _NO_SUBSTITUTES = 1e-9  # decord repeats frames in place of damaged ones, up to this share of them
 
@@ -46,81 +35,70 @@ def version() -> str:
     return f"decord {importlib.metadata.version('decord')}"
 
 
-def refusal(info: VideoInfo) -> str | None:
-    """Why decord is not trusted with a video; None where it is proven identical.
-
-    Args:
-        info: as PyAV tells it.
-    """
-    matrix, span = info.tags
-    taken_as = "bt601" if matrix == "untagged" else matrix
-    wanted = untagged(info.height) if matrix == "untagged" else matrix
-    reasons = {
-        f"container {info.container}": not _CONTAINERS & set(info.container.split(",")),
-        f"codec {info.codec}": info.codec not in _CODECS,
-        f"pixel format {info.pix_fmt}": info.pix_fmt not in _FORMATS,
-        f"odd size {info.width}x{info.height}": bool(info.width % 2 or info.height % 2),
-        f"rotation by {info.rotation} degrees": info.rotation != 0,
-        "an edit list": info.edited,
-        "open groups of pictures, in which decord repeats frames": info.open_groups,
-        "frames without a time, or before zero, which decord counts wrongly": info.untimed,
-        f"colour matrix {matrix}": taken_as not in _MATRICES,
-        f"untagged colour, which decord takes as {taken_as}, not {wanted}": taken_as != wanted,
-        "full range": span == "full",
-        "timestamps beyond a day, which make decord abort": (info.seconds or 0) > _LONGEST_SECONDS,
-    }
-    return next((reason for reason, applies in reasons.items() if applies), None)
-
-
 def open(path: Path, *, options: DecodeOptions) -> "DecordVideo":
     """Opens a video.
 
     Raises:
-        DecodeError: it is outside decord's domain, is damaged, or decord is not installed.
+        DecodeError: it is damaged, decord differs from PyAV on it, or is not installed.
     """
-    with pyav.open(path, options=options) as probed:
-        info = probed.info
-    return DecordVideo(path, options, info)
+    return DecordVideo(path, options)
 
 
 class DecordVideo:
-    """A video read by decord; see ``OpenVideo``.
+    """A video read by decord; see ``OpenVideo``."""
 
-    Args:
-        path: of the file.
-        options: threads and limits.
-        info: as PyAV tells it.
-    """
-
-    def __init__(self, path: Path, options: DecodeOptions, info: VideoInfo) -> None:
+    def __init__(self, path: Path, options: DecodeOptions) -> None:
         if not available():
-            raise DecodeError("decord is not installed; set render.decoder to pyav or auto")
-        reason = refusal(info)
-        if reason:
-            raise DecodeError(f"outside the domain in which decord is proven right: {reason}; use auto or pyav")
-        self._reader = _reader(path, options)
-        if len(self._reader) != info.num_frames:
-            raise DecodeError(f"decord counts {len(self._reader)} frames where the file has {info.num_frames}")
-        self.info = replace(info, decoder=version())
+            raise DecodeError("decord is not installed; set render.decoder to auto")
+        self._path, self._options = path, options
+        with pyav.open(path, options=options) as other:
+            self.info = replace(other.info, decoder=version())
+            if other.last_seconds > _LONGEST_SECONDS:
+                raise DecodeError("timestamps beyond a day, which make decord abort; set render.decoder to auto")
+            whole = Box(0, 0, self.info.height, self.info.width)
+            ends = sorted({0, self.info.num_frames - 1})
+            expected = [(index, picture.region(whole).copy()) for index, picture in other.frames(ends)]
+        self._start()
+        if self._count != self.info.num_frames:
+            raise _differs(f"it counts {self._count} frames, PyAV {self.info.num_frames}")
+        for (index, rgb), (_, mine) in zip(expected, self.frames(ends), strict=True):
+            if not np.array_equal(mine.rgb, rgb):
+                worst = int(np.abs(mine.rgb.astype(int) - rgb).max())
+                raise _differs(f"pixels of frame {index} differ by up to {worst} levels")
+
+    def _start(self) -> None:
+        import decord
+
+        decord.logging.set_level(decord.logging.QUIET)
+        try:
+            self._reader: Any = decord.VideoReader(
+                str(self._path), ctx=decord.cpu(0), num_threads=self._options.threads, fault_tol=_NO_SUBSTITUTES
+            )
+        except (decord.DECORDError, RuntimeError) as error:
+            raise DecodeError(f"decord cannot open the file: {_first_line(str(error))}") from None
+        self._count, self._next = len(self._reader), 0
 
     def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, RgbPicture]]:
-        """As ``OpenVideo.frames``."""
+        """As ``OpenVideo.frames``; the frames between are decoded too."""
         check_indices(indices, self.info.num_frames)
-        with Complaints("decord") as complaints:
-            for index in indices:
-                rgb = self._read(index)
-                complaints.refuse()
-                yield index, RgbPicture(rgb)
+        if self._reader is None or (indices and indices[0] < self._next):
+            self._start()
+        for index in indices:
+            while self._next <= index:
+                rgb = self._read()
+            yield index, RgbPicture(rgb)
 
-    def _read(self, index: int) -> NDArray[np.uint8]:
+    def _read(self) -> NDArray[np.uint8]:
         import decord
 
         try:
-            rgb: NDArray[np.uint8] = self._reader[index].asnumpy()
-        except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, IndexError) as error:
-            raise DecodeError(f"decord cannot read frame {index}: {_first_line(str(error))}") from None
-        if rgb.shape != (self.info.height, self.info.width, 3) or rgb.dtype != np.uint8:
-            raise DecodeError(f"frame {index} has the shape {rgb.shape}; expected one of the size of the first")
+            rgb: NDArray[np.uint8] = self._reader.next().asnumpy()
+        except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, StopIteration) as error:
+            raise DecodeError(f"decord cannot read frame {self._next}: {_first_line(str(error))}") from None
+        if rgb.shape != (self.info.height, self.info.width, 3):
+            shown = f"{self.info.width}x{self.info.height}"
+            raise _differs(f"frame {self._next} has {rgb.shape[1]}x{rgb.shape[0]} px, by PyAV {shown}")
+        self._next += 1
         return rgb
 
     def close(self) -> None:
@@ -136,17 +114,8 @@ class DecordVideo:
         self.close()
 
 
-def _reader(path: Path, options: DecodeOptions) -> Any:
-    import decord
-
-    decord.logging.set_level(_ERROR_LEVEL)
-    try:
-        with Complaints("decord"):
-            return decord.VideoReader(
-                str(path), ctx=decord.cpu(0), num_threads=options.threads, fault_tol=_NO_SUBSTITUTES
-            )
-    except (decord.DECORDError, RuntimeError) as error:
-        raise DecodeError(f"decord cannot open the file: {_first_line(str(error))}") from None
+def _differs(how: str) -> DecodeError:
+    return DecodeError(f"decord does not agree with PyAV: {how}; set render.decoder to auto")
 
 
 def _first_line(text: str) -> str:

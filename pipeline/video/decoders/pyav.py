@@ -1,43 +1,44 @@
-"""PyAV: FFmpeg as shipped in PyAV's own wheel. Decodes everything, honours edit lists and rotation, stops at damage.
+"""PyAV: FFmpeg as shipped in PyAV's own wheel. Reads forward, knows each frame by its time, refuses what is damaged.
 
-Frames are counted by demuxing where one packet is one shown frame (H.264, HEVC, VP9, AV1 and the intra codecs in MP4 or
-Matroska; packets that an edit list hides are not counted), else by decoding. ``stream.frames`` is never believed: it is
-0 in WebM and counts hidden frames in MP4. The decoder is told to stop at damage rather than conceal it. A still image
-(PNG, JPEG, BMP, told by its first bytes) is a video of one frame without a rate.
+Which frames there are is read from the packets (``shared/packets.py``), without hidden ones; every decoded picture must
+be the next of them. A picture that is missing, or that FFmpeg marks as corrupt, is damage where it is shown;
+complaints that change no shown picture (a bad SEI message, references of hidden frames) are not. ``stream.frames`` and
+key-frame flags are never believed. A still image (PNG, JPEG, BMP, known by its first bytes) is a video of one frame
+without a rate.
 """
 
+import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache, partial
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import av
-import av.error
-import av.logging
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.video.colour import Colour, planes_to_rgb, untagged
+from pipeline.video.colour import Colour, untagged
 from pipeline.video.decoder import DecodeError, DecodeOptions, VideoInfo, check_file, check_indices, check_size
-from pipeline.video.decoders.shared.counting import DAMAGE, count, say
-from pipeline.video.decoders.shared.h264 import FrameNumbers
-from pipeline.video.pictures import PlanarPicture, RgbPicture
+from pipeline.video.decoders.shared import presentation
+from pipeline.video.decoders.shared.packets import DAMAGE, Plan, logged, read_packets, say
+from pipeline.video.decoders.shared.samples import picture
+from pipeline.video.pictures import Picture
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,vvc,obu,ivf,flv,asf,nut,yuv4mpegpipe,"
     "mxf,gif,dv,ogg,rm,wtv,m4v,mjpeg"
 )
 _STILLS = {b"\x89PNG\r\n\x1a\n": "png_pipe", b"\xff\xd8\xff": "jpeg_pipe", b"BM": "bmp_pipe"}
-_MATRICES = {1: "bt709", 2: "untagged", 3: "untagged", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
-_NUMBERS = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, "bt2020": 9}
-_RANGES = {0: "untagged", 1: "limited", 2: "full"}
-_TRIAL_ROWS = 16
+_RATE_ERROR = 0.02
+_UNEVEN = 0.2
+_LACKS_REFERENCE = re.compile(r"reference picture|find ref|RPS|co located|reference count|missing reference", re.I)
 
 
 def available() -> bool:
@@ -66,21 +67,25 @@ def check_ends(path: Path, *, options: DecodeOptions) -> VideoInfo:
         DecodeError: the file is not a video, or is damaged there.
     """
     with PyavVideo(path, options) as video:
-        info = video.info
-        if info.num_frames == 1:
-            return info
-        container, stream = _open(path, options)
-        with container:
-            end = (stream.start_time or 0) + stream.duration if stream.duration else container.duration
-            try:
-                container.seek(end or 0, stream=stream if stream.duration else None, backward=True)
-            except (*DAMAGE, OSError):
-                # No index to jump by: the last frame is reached through all others.
-                list(video.frames([info.num_frames - 1]))
-                return info
-            if not any(True for _ in _decode(container, stream)):
-                list(video.frames([info.num_frames - 1]))
-    return info
+        list(video.frames([0]))
+        if not video.ends_well():
+            list(video.frames([video.info.num_frames - 1]))
+        return video.info
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What the container says of the chosen stream."""
+
+    stream: int
+    notes: tuple[str, ...]
+    rate: Fraction | None
+    time_base: Fraction
+    seconds: float | None
+    cut: tuple[int, int, int, int]
+    container: str
+    codec: str
+    is_interlaced: bool
 
 
 class PyavVideo:
@@ -90,85 +95,190 @@ class PyavVideo:
         check_file(path)
         self._path, self._options = path, options
         self._container: InputContainer | None = None
-        self._decoded: Iterator[VideoFrame] = iter(())
-        container, stream = _open(path, options)
-        with container:
-            check_size(stream.width, stream.height, options)
-            counted = count(container, stream, options, partial(_decode, container, stream))
-            still = container.format.name in _STILLS.values()
-            fps = None if still else _rate(stream)
-            seconds = container.duration / av.time_base if container.duration and not still else None
-        self._start()
+        self._decoded: Iterator[VideoFrame]
+        self._header, plan = _read_header(path, options)
         try:
+            self._start()
             first = next(self._decoded, None)
             if first is None:
-                raise DecodeError("the video has no frame that can be decoded")
+                raise DecodeError(f"the video has no frame that can be decoded{self._words(None)}")
             self._decoded = chain([first], self._decoded)
-            self._stored_size = (first.width, first.height)
-            self._quarters = _quarter_turns(first)
-            height, width = first.height, first.width
-            if self._quarters % 2:
-                height, width = width, height
-            matrix, span = _tags(first)
-            self._colour = Colour(
-                matrix=untagged(height) if matrix == "untagged" else matrix, full_range=span == "full"
-            )
-            self.info = VideoInfo(
-                width=width,
-                height=height,
-                fps=fps,
-                num_frames=counted.shown,
-                pix_fmt=first.format.name,
-                rotation=90 * self._quarters,
-                codec=stream.codec_context.name,
-                container=container.format.name,
-                seconds=seconds,
-                decoder=version(),
-                edited=counted.edited,
-                open_groups=counted.open_groups,
-                untimed=counted.untimed,
-                tags=(matrix, span),
-            )
+            self._times = self._shown(plan, first)
+            self.info = self._describe(first, plan)
         except BaseException:
             self.close()
             raise
 
     def _start(self) -> None:
         self.close()
-        self._container, stream = _open(self._path, self._options)
-        self._decoded = _decode(self._container, stream)
+        self._container, stream = _open(self._path, self._options, self._header.stream)
+        self._errors: list[str] = []
+        self._decoded = _decode(self._container, stream, self._errors)
         self._next = 0
 
-    def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, PlanarPicture | RgbPicture]]:
+    def _shown(self, plan: Plan, first: VideoFrame) -> Sequence[int | None]:
+        """The time of each frame; all None where frames are only known by their order.
+
+        What comes before the first frame that decoding can begin with is not shown by any player.
+        """
+        if plan.times is None:
+            if plan.gaps:
+                raise DecodeError("pictures are missing in the middle: the numbers of the stored pictures jump")
+            found = [frame.pts for frame in self._all()]
+            self._start()
+            known = [time for time in found if time is not None]
+            in_order = len(known) == len(found) and all(a < b for a, b in pairwise(known))
+            return found if in_order else [None] * len(found)
+        if first.pts is None:
+            raise DecodeError("the first picture that is decoded has no time, though its packet has one")
+        begin = bisect_left(plan.times, first.pts)
+        times = plan.times[begin:]
+        if begin and self._errors:
+            raise DecodeError(f"frame 0 is damaged{self._words(plan.first_key)}")
+        if not times or times[0] != first.pts:
+            raise DecodeError("the first picture that is decoded belongs to no packet of the file")
+        for time in plan.gaps:
+            if time is None or time >= times[0]:
+                at = bisect_left(times, time) if time is not None else "?"
+                raise DecodeError(f"pictures are missing before frame {at}: the numbers of the stored pictures jump")
+        return times
+
+    def _all(self) -> Iterator[VideoFrame]:
+        """Every picture, where nothing but decoding tells how many there are."""
+        for number, frame in enumerate(self._decoded):
+            if number >= self._options.max_frames:
+                raise DecodeError(f"the video has more than {self._options.max_frames} frames")
+            if self._errors or frame.is_corrupt:
+                break
+            yield frame
+        else:
+            number = -1
+        if self._errors or number >= 0:
+            raise DecodeError(f"frame {max(number, 0)} is damaged{self._words(None)}")
+
+    def _describe(self, first: VideoFrame, plan: Plan) -> VideoInfo:
+        header = self._header
+        self._stored = (first.width, first.height, first.format.name, presentation.tags(first))
+        self._box = presentation.crop_box(header.cut, first)
+        self._turn = presentation.orientation(first)
+        shown = self._box or (0, 0, first.height, first.width)
+        height, width = (shown[3], shown[2]) if self._turn[0] % 2 else (shown[2], shown[3])
+        matrix, span = self._stored[3]
+        self._colour = Colour(matrix=untagged(height) if matrix == "untagged" else matrix, full_range=span == "full")
+        is_still = header.container in _STILLS.values()
+        seconds = None if None in self._times else np.array(self._times, np.float64) * float(header.time_base)
+        fps, is_variable = _rate(seconds, header)
+        hdr = presentation.hdr(first)
+        if hdr and self._options.refuse_hdr:
+            raise DecodeError(f"the video is HDR ({hdr}), which the settings refuse; convert it to SDR first")
+        facts = {
+            "interlaced": header.is_interlaced or first.interlaced_frame or plan.fields,
+            "variable rate": is_variable,
+            f"HDR ({hdr}), shown without tone mapping": hdr,
+        }
+        length = seconds[-1] - seconds[0] + 1 / fps if seconds is not None and fps else header.seconds
+        return VideoInfo(
+            width=width,
+            height=height,
+            fps=None if is_still else fps,
+            num_frames=len(self._times),
+            pix_fmt=first.format.name,
+            rotation=90 * self._turn[0],
+            is_mirrored=self._turn[1],
+            codec=header.codec,
+            container=header.container,
+            seconds=None if is_still else length,
+            times=seconds - seconds[0] if seconds is not None and is_variable else None,
+            decoder=version(),
+            notes=(*header.notes, *(name for name, applies in facts.items() if applies)),
+            tags=(matrix, span),
+        )
+
+    def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, Picture]]:
         """As ``OpenVideo.frames``."""
         check_indices(indices, self.info.num_frames)
         if self._container is None or (indices and indices[0] < self._next):
             self._start()
         for index in indices:
-            yield index, self._picture(self._read_until(index), index)
+            yield index, self._picture(self._read_until(index))
 
     def _read_until(self, index: int) -> VideoFrame:
         for frame in self._decoded:
-            self._next += 1
-            if frame.is_corrupt:
-                raise DecodeError(f"frame {self._next - 1} is damaged")
-            if (frame.width, frame.height) != self._stored_size:
+            time, expected = frame.pts, self._times[self._next]
+            if expected is None or time is None:
+                is_bad = bool(self._errors)
+            elif time < (self._times[0] or 0):
+                continue
+            elif time < expected:
+                raise DecodeError(f"the picture after frame {self._next - 1} belongs to no packet of the file")
+            else:
+                is_bad = time > expected
+            if is_bad or frame.is_corrupt:
+                raise self._damage()
+            if (frame.width, frame.height) != self._stored[:2]:
                 raise DecodeError(
-                    f"the frame size changes from {self._stored_size[0]}x{self._stored_size[1]} "
-                    f"to {frame.width}x{frame.height} px at frame {self._next - 1}"
+                    f"the frame size changes from {self._stored[0]}x{self._stored[1]} "
+                    f"to {frame.width}x{frame.height} px at frame {self._next}"
                 )
+            self._next += 1
             if self._next - 1 == index:
                 return frame
-        raise DecodeError(
-            f"the video ends after {self._next} of {self.info.num_frames} frames; frame {index} is missing"
-        )
+        raise self._damage()
 
-    def _picture(self, frame: VideoFrame, index: int) -> PlanarPicture | RgbPicture:
-        matrix, span = _tags(frame)
-        if (matrix, span) != self.info.tags or frame.format.name != self.info.pix_fmt:
-            raise DecodeError(f"pixel format or colour change at frame {index}")
-        picture = _picture(frame, self._colour)
-        return picture.turned(self._quarters) if self._quarters else picture
+    def _picture(self, frame: VideoFrame) -> Picture:
+        if (frame.format.name, presentation.tags(frame)) != self._stored[2:]:
+            raise DecodeError(f"pixel format or colour change at frame {self._next - 1}")
+        shown = picture(frame, self._colour)
+        if self._box is not None:
+            shown = shown.cropped(self._box)
+        return shown.turned(*self._turn) if any(self._turn) else shown
+
+    def _damage(self) -> DecodeError:
+        """Why the next frame cannot be had."""
+        return DecodeError(f"frame {self._next} is damaged{self._words(self._times[self._next])}")
+
+    def _words(self, time: int | None) -> str:
+        """What is wrong with the picture of a packet, as the decoder says when it decodes in one thread.
+
+        Args:
+            time: of the packet; None for the first trouble of the file.
+        """
+        found = words = ""
+        container, stream = _open(self._path, DecodeOptions(), self._header.stream)
+        with container:
+            for packet in container.demux(stream):
+                with logged() as messages:
+                    try:
+                        is_bad = any(frame.is_corrupt for frame in packet.decode())
+                    except DAMAGE as error:
+                        is_bad, words = True, say(error)
+                texts = [text.strip() for _, _, text in messages]
+                if any(_LACKS_REFERENCE.search(text) for text in texts):
+                    found = "it lacks a reference picture that is not in the file"
+                elif is_bad or (texts and packet.pts == time):
+                    found = found or (f"the decoder reports “{texts[0].rstrip('.')}”" if texts else words)
+                if found and (time is None or (packet.dts is not None and packet.dts > time)):
+                    break
+        return f": {found}" if found else ""
+
+    @property
+    def last_seconds(self) -> float:
+        """Time of the last frame as stored; 0 where it has none."""
+        return float((self._times[-1] or 0) * self._header.time_base)
+
+    def ends_well(self) -> bool:
+        """Whether the last frame can be decoded from the last key frame on; False where only reading on will tell."""
+        last = self._times[-1]
+        if last is None:
+            return False
+        container, stream = _open(self._path, self._options, self._header.stream)
+        with container:
+            try:
+                container.seek(last, stream=stream, backward=True)
+                found = [frame for frame in _decode(container, stream, []) if frame.pts == last]
+            except (*DAMAGE, OSError, DecodeError):
+                return False
+        return [(frame.width, frame.height, frame.is_corrupt) for frame in found] == [(*self._stored[:2], False)]
 
     def close(self) -> None:
         """Releases the file."""
@@ -185,25 +295,49 @@ class PyavVideo:
         self.close()
 
 
-def _open(path: Path, options: DecodeOptions) -> tuple[InputContainer, VideoStream]:
+def _read_header(path: Path, options: DecodeOptions) -> tuple[_Header, Plan]:
+    with _open_container(path, options) as container:
+        streams = presentation.candidates(container)
+        if len(streams) == 1 and streams[0].width:
+            check_size(streams[0].width, streams[0].height, options)
+        stream, plan = presentation.choose(streams, read_packets(container, streams, options.max_frames))
+        if plan.num_packets == 0 or plan.times == []:
+            raise DecodeError("the video has no frames")
+        shape, count = presentation.shape(stream), len(container.streams.video)
+        notes = [f"stream {stream.index}, one of {count} video streams"] if count > 1 else []
+        notes += [f"pixels of {shape.numerator}:{shape.denominator}"] if shape else []
+        return _Header(
+            stream=stream.index,
+            notes=tuple(notes),
+            rate=stream.average_rate,
+            time_base=stream.time_base or Fraction(1, av.time_base),
+            seconds=container.duration / av.time_base if container.duration else None,
+            cut=presentation.cropping(container, stream),
+            container=container.format.name,
+            codec=stream.codec_context.codec.canonical_name,
+            is_interlaced=stream.codec_context.field_order > 1,
+        ), plan
+
+
+def _open_container(path: Path, options: DecodeOptions) -> InputContainer:
     """Opens local files of the known video containers only: no playlist, no network."""
     still = _still_format(path)
-    limits = {"protocol_whitelist": "file", "format_whitelist": still or _FORMATS, "err_detect": "explode"}
+    limits = {"protocol_whitelist": "file", "format_whitelist": still or _FORMATS}
     limits["max_pixels"] = str(options.max_frame_pixels)
     try:
-        container = av.open(f"file:{path}", format=still, options=limits, metadata_errors="replace")
+        return av.open(f"file:{path}", format=still, options=limits, metadata_errors="replace")
     except (*DAMAGE, OSError) as error:
         raise DecodeError(f"not a readable video: {say(error)}") from None
-    shown = [stream for stream in container.streams.video if not _is_attached(stream)]
-    if not shown:
-        container.close()
-        raise DecodeError("the file has no video stream")
-    stream = shown[0]
+
+
+def _open(path: Path, options: DecodeOptions, index: int) -> tuple[InputContainer, VideoStream]:
+    """A container, and a stream of it that is ready to be decoded."""
+    container = _open_container(path, options)
+    stream = next(one for one in container.streams.video if one.index == index)
     context = stream.codec_context
-    if context is None:
-        container.close()
-        raise DecodeError("no decoder for this video stream is installed")
-    context.options = {"err_detect": "explode", "max_pixels": str(options.max_frame_pixels)}
+    # Where frames stand alone a complaint is about a shown frame; elsewhere FFmpeg marks the frames that are corrupt.
+    err_detect = "explode" if context.codec.intra_only else "crccheck"
+    context.options = {"err_detect": err_detect, "max_pixels": str(options.max_frame_pixels)}
     context.thread_count = options.threads
     context.thread_type = "NONE" if options.threads == 1 else "FRAME"
     return container, stream
@@ -221,110 +355,32 @@ def _still_format(path: Path) -> str | None:
     return None if is_stream else name
 
 
-def _is_attached(stream: Any) -> bool:
-    """Whether a stream is a cover picture rather than a video."""
-    disposition = int(stream.disposition)
-    return bool(disposition & int(av.stream.Disposition.attached_pic))
-
-
-def _rate(stream: VideoStream) -> float | None:
-    rate = stream.average_rate
-    return float(Fraction(rate)) if rate else None
-
-
-def _decode(
-    container: InputContainer, stream: VideoStream, numbers: FrameNumbers | None = None
-) -> Iterator[VideoFrame]:
+def _decode(container: InputContainer, stream: VideoStream, errors: list[str]) -> Iterator[VideoFrame]:
+    """Every picture that comes; what is wrong with a packet is added to ``errors``, from the first key frame on."""
+    is_begun = False
     try:
         for packet in container.demux(stream):
-            if numbers is not None:
-                numbers.check(packet)
-            for frame in packet.decode():
-                if isinstance(frame, VideoFrame):
+            if packet.is_keyframe and not is_begun:
+                errors.clear()
+            try:
+                for frame in packet.decode():
+                    is_begun = True
                     yield frame
+            except DAMAGE as error:
+                if not packet.is_discard:
+                    errors.append(say(error))
     except DAMAGE as error:
-        raise DecodeError(f"the video is damaged: {say(error)}") from None
+        raise DecodeError(f"the container is damaged: {say(error)}") from None
 
 
-def _quarter_turns(frame: VideoFrame) -> int:
-    """Clockwise quarter turns from stored to shown; FFmpeg counts degrees the other way round."""
-    degrees = -frame.rotation % 360
-    if degrees % 90:
-        raise DecodeError(f"the video is to be shown rotated by {degrees} degrees; only multiples of 90 are supported")
-    return degrees // 90
-
-
-def _tags(frame: VideoFrame) -> tuple[str, str]:
-    matrix, name = int(frame.colorspace), frame.format.name
-    span = "full" if name.startswith("yuvj") else _RANGES.get(int(frame.color_range), "untagged")
-    if matrix in _MATRICES:
-        return _MATRICES[matrix], span
-    if matrix == 0 and not frame.format.is_rgb:
-        return "untagged", span
-    if frame.format.is_rgb:
-        return "untagged", "full"
-    raise DecodeError(
-        f"colour matrix number {matrix} (ITU-T H.273) is not supported; it is none of bt709, bt601, bt2020"
-    )
-
-
-def _planes(frame: VideoFrame) -> list[NDArray[Any]]:
-    wide = frame.format.components[0].bits > 8
-    arrays = []
-    for plane in frame.planes:
-        samples = np.frombuffer(memoryview(plane), np.dtype("<u2" if wide else "u1"))
-        stride = plane.line_size // (2 if wide else 1)
-        arrays.append(samples.reshape(plane.height, stride)[:, : plane.width])
-    return arrays
-
-
-def _picture(frame: VideoFrame, colour: Colour) -> PlanarPicture | RgbPicture:
-    """Planar YUV and grey as they are; anything else through FFmpeg's own conversion of the whole frame."""
-    layout = frame.format
-    names = layout.name.removesuffix("le")
-    planar = (names.startswith(("yuv4", "yuvj4")) and len(frame.planes) == 3) or names.startswith("gray")
-    if not planar or layout.is_big_endian or layout.components[0].bits > 16 or names.startswith("grayf"):
-        return RgbPicture(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
-    planes = _planes(frame)
-    plain = layout.name in ("yuv420p", "yuvj420p") and frame.width % 2 == frame.height % 2 == 0
-    convert = partial(_convert, frame, colour) if plain and _converts_alike(frame.width, colour) else None
-    depth = layout.components[0].bits
-    u, v = (planes[1], planes[2]) if len(planes) == 3 else (None, None)
-    shifts = (0, 0) if u is None else _subsampling(frame)
-    return PlanarPicture(y=planes[0], u=u, v=v, subsampling=shifts, depth=depth, colour=colour, convert=convert)
-
-
-def _convert(frame: VideoFrame, colour: Colour) -> NDArray[np.uint8]:
-    """FFmpeg's conversion of a whole 8-bit 4:2:0 frame, told the matrix and range."""
-    converted = frame.to_ndarray(
-        format="rgb24",
-        src_colorspace=_NUMBERS[colour.matrix],
-        src_color_range=2 if colour.full_range else 1,
-        threads=1,
-    )
-    return np.asarray(converted, np.uint8)
-
-
-@lru_cache
-def _converts_alike(width: int, colour: Colour) -> bool:
-    """Whether FFmpeg, on this machine, converts 8-bit 4:2:0 to the very bytes of ``colour.py``; tried on noise.
-
-    It does on x86-64, whose instructions round as the colour rule says.
-
-    Args:
-        width: of the frames, in px, even; the last few pixels of a row may be converted by other instructions.
-        colour: matrix and range.
-    """
-    rows = _TRIAL_ROWS
-    noise = np.random.Generator(np.random.Philox(key=width)).integers(0, 256, (rows * 3 // 2, width), np.uint8)
-    y, u, v = np.split(noise.reshape(-1), [rows * width, rows * width * 5 // 4])
-    chroma = (rows // 2, width // 2)
-    planes = (y.reshape(rows, width), u.reshape(chroma), v.reshape(chroma))
-    mine = planes_to_rgb(*planes, subsampling=(1, 1), origin=(0, 0), depth=8, colour=colour)
-    return np.array_equal(mine, _convert(VideoFrame.from_ndarray(noise, format="yuv420p"), colour))
-
-
-def _subsampling(frame: VideoFrame) -> tuple[int, int]:
-    """Shifts of rows and columns from luma to chroma, asked for at a size that divides evenly."""
-    layout = frame.format
-    return (64 // layout.chroma_height(64)).bit_length() - 1, (64 // layout.chroma_width(64)).bit_length() - 1
+def _rate(seconds: NDArray[np.float64] | None, header: _Header) -> tuple[float | None, bool]:
+    """Frames per second, by the frames' times where the header tells none or another; and whether it varies."""
+    told = float(header.rate) if header.rate else None
+    if seconds is None or len(seconds) < 2:
+        return told, False
+    steps, tick = np.diff(seconds), float(header.time_base)
+    middle, span = float(np.median(steps)), float(seconds[-1] - seconds[0])
+    is_variable = bool(np.any(np.abs(steps - middle) > _UNEVEN * middle + 1.5 * tick))
+    found = (len(seconds) - 1) / span
+    is_right = told is not None and abs((len(seconds) - 1) / told - span) <= _RATE_ERROR * span + tick
+    return told if is_right else found, is_variable

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from pipeline.commands import cli
 from pipeline.core.errors import disk_refusal
 from pipeline.core.files import refusals_unwrapped
-from pipeline.students.distillation.saved_state import SavedState
-from pipeline.teachers.adaptation.fine_tuning import reserve
+from pipeline.models.saved_state import SavedState
+from pipeline.teachers.adaptation.trunk import reserve
 from pipeline.workers.local import LocalWorkers
 from pipeline.workers.tasks import Limits, Lost
 from stages import run_stage
@@ -67,7 +67,7 @@ def test_a_refusal_ends_a_stage_and_a_command_without_a_traceback(
 
 
 @pytest.mark.parametrize(
-    "write", [lambda path: save_file(TENSORS, path), lambda path: SavedState(path, "x").save(TENSORS)]
+    "write", [lambda path: save_file(TENSORS, path), lambda path: SavedState(path, {"x": "1"}).save(TENSORS)]
 )
 def test_libraries_that_write_weights_do_not_hide_a_refusal(tmp_path: Path, write: Callable[[Path], None]) -> None:
     with pytest.raises(OSError) as caught, little_room(), refusals_unwrapped():

@@ -16,11 +16,11 @@ from pipeline.models.internvideo2 import InternVideo2
 from pipeline.preparation.datasets.shared.made import Made
 from pipeline.preparation.overview import draw_overview
 from pipeline.reporting import page
-from pipeline.scoring.card import Additions, publish, write_model_card
+from pipeline.scoring.card import Additions, publish
 from pipeline.students.distillation.step_times import StepTimes
 from pipeline.teachers.adaptation import adapt as adaptation
 from pipeline.teachers.adaptation.initial import teacher_config
-from stages import distill
+from stages import distill as distill_stage
 from stages.params import load_params
 from tests.cache.toy import build, units
 from tests.pipeline.scoring.test_card import RECORD
@@ -32,9 +32,6 @@ SCALES = [{"embedded": ScoreScale(low=0.0, high=high, score_name="x")} for high 
 SINGLE: dict[str, Callable[[Path, int], None]] = {
     "metrics.json": lambda path, turn: write_json(path, {"rows": turn}),
     "curves.csv": lambda path, turn: write_rows(path, [{"epoch": turn}]),
-    "epochs.csv": lambda path, turn: adaptation._write_curves(
-        path, [{"epoch": turn, "train_loss": 0.0, "val_loss": 0.0, "val_srcc": 0.0}]
-    ),
     "videos.csv": lambda path, turn: write_videos(path, VIDEOS[turn:]),
     "labels.csv": lambda path, turn: write_labels(path, LABELS[turn:]),
     "dataset.json": lambda path, turn: write_scales(path, SCALES[turn]),
@@ -103,25 +100,26 @@ def test_the_adapted_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert os.listdir(place.parent) == ["teacher"]
 
 
-def test_the_student_and_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_student_and_its_published_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(PARAMS.read_text(encoding="utf-8"), encoding="utf-8")
     seeds = iter([1, 2])
 
-    def distil(*_: Any, **__: Any) -> SimpleNamespace:
+    def distill(*_: Any, **__: Any) -> SimpleNamespace:
         student = make_student(seed=next(seeds))
         student.config.provenance = RECORD
-        return SimpleNamespace(is_main_process=True, student=student, curves=[], step_times=StepTimes(), metrics={})
+        return SimpleNamespace(
+            is_main_process=True, student=student, curves=[], step_times=StepTimes(), metrics={}, forget=lambda: None
+        )
 
-    monkeypatch.setattr(distill, "distil", distil)
-    distill.main()
+    monkeypatch.setattr(distill_stage, "distill", distill)
+    distill_stage.main()
     held = linked(tmp_path / "models/student", tmp_path / "kept")
-    assert {path.name for path in held} == {"config.json", "model.safetensors", "README.md"}
+    assert {path.name for path in held} == {"config.json", "model.safetensors"}
     config = make_student().config.to_dict() | {"provenance": RECORD}
-    publish(distill.STUDENT, tmp_path / "published", config, Additions(licences={"weights": "mit"}))
+    publish(distill_stage.STUDENT, tmp_path / "published", config, Additions(licences={"weights": "mit"}))
     assert all(path.stat().st_mode & 0o200 for path in (tmp_path / "published").iterdir())
-    write_model_card(distill.STUDENT, config, Additions(licences={"weights": "mit"}))
-    distill.main()
+    distill_stage.main()
     assert_kept(held, tmp_path / "kept", changed="model.safetensors")
 
 

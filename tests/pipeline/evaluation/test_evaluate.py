@@ -8,7 +8,7 @@ import pytest
 from pipeline.core.manifest import read_labels, read_scales, read_videos, write_labels, write_scales, write_videos
 from pipeline.evaluation.evaluate import EvaluationError, baseline_rows, difference_rows, evaluate, prediction_rows
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.students.distillation.distill import distil
+from pipeline.students.distillation.distill import distill
 from pipeline.students.shared.calibration import view_variance
 from pipeline.students.shared.domain import Domain, video_vector
 from pipeline.students.shared.model import load_student
@@ -22,7 +22,7 @@ KEYS = ["srcc", "srcc_low", "srcc_high", "krcc", "plcc_raw", "plcc_logistic4", "
 @pytest.fixture(scope="module")
 def student_folder(tiny_paths, tmp_path_factory):
     folder = tmp_path_factory.mktemp("student")
-    result = distil(tiny_settings(epochs=2), tiny_paths, device="cpu", scratch=tmp_path_factory.mktemp("scratch"))
+    result = distill(tiny_settings(epochs=2), tiny_paths, device="cpu", scratch=tmp_path_factory.mktemp("scratch"))
     result.student.save_pretrained(folder)
     return folder
 
@@ -115,7 +115,7 @@ def test_several_data_sets_keep_their_own_scales(tiny_paths, tmp_path):
     for video in read_videos(paths.videos):
         (tmp_path / video.path).parent.mkdir(exist_ok=True)
         (tmp_path / video.path).write_bytes((tiny_paths.videos.parent / video.path).read_bytes())
-    result = distil(tiny_settings(epochs=1), paths, device="cpu", scratch=tmp_path / "scratch")
+    result = distill(tiny_settings(epochs=1), paths, device="cpu", scratch=tmp_path / "scratch")
     result.student.save_pretrained(tmp_path / "student")
     assert set(result.student.calibrations()) == {"embedded", "five"}
     found = evaluate(SETTINGS, paths, tmp_path / "student", device="cpu")

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.scoring.scorer import QualityScorer
-from pipeline.students.distillation.distill import distil
+from pipeline.students.distillation.distill import distill
 from pipeline.synthesis.encoding import Recipe, encode
 from pipeline.synthesis.planes import Shape
 from pipeline.synthesis.sources import render
@@ -54,7 +54,7 @@ def write(path: Path, frames: NDArray[np.uint8]) -> Path:
 @pytest.mark.slow
 def test_foreign_videos_are_called_so_and_new_ones_of_the_same_kind_are_not(tmp_path):
     paths = write_run(tmp_path, NUM_VIDEOS, natural)
-    student = distil(tiny_settings(epochs=4), paths, device="cpu", scratch=tmp_path / "scratch").student
+    student = distill(tiny_settings(epochs=4), paths, device="cpu", scratch=tmp_path / "scratch").student
     student.save_pretrained(tmp_path / "model")
     new = [tmp_path / f"new{number}.mp4" for number in range(NUM_NEW)]
     for number, path in enumerate(new):

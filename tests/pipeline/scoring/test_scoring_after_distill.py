@@ -9,7 +9,7 @@ import torch
 from pipeline.evaluation.evaluate import calibrated
 from pipeline.scoring.scorer import QualityScorer
 from pipeline.students.data.rows import AlignedData, DataPaths
-from pipeline.students.distillation.distill import distil
+from pipeline.students.distillation.distill import distill
 from pipeline.students.shared.model import load_student
 from pipeline.students.shared.prediction import predict_videos
 from tests.rendered_run import write_run
@@ -26,7 +26,7 @@ def textured(path: Path, number: int) -> int:
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataPaths, Path]:
     root = tmp_path_factory.mktemp("run")
     paths = write_run(root, 8, textured)
-    student = distil(tiny_settings(epochs=2), paths, device="cpu", scratch=root / "scratch").student
+    student = distill(tiny_settings(epochs=2), paths, device="cpu", scratch=root / "scratch").student
     student.save_pretrained(root / "model")
     return paths, root / "model"
 

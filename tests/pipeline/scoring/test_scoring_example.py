@@ -1,4 +1,4 @@
-"""The example of ``pipeline/SCORING.md``: an ONNX file scored with numpy, PyAV and ONNX Runtime alone."""
+"""The example of ``docs/scoring.md``: an ONNX file scored with numpy, PyAV and ONNX Runtime alone."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ from tests.imports import ROOT
 from tests.scoring_models import CALIBRATION, make_student
 from tests.videos import write_video
 
-DOCUMENT = ROOT / "pipeline/SCORING.md"
+DOCUMENT = ROOT / "docs/scoring.md"
 ALONE = """
 import runpy, sys
 

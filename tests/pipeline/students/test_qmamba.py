@@ -6,7 +6,7 @@ import torch
 
 from pipeline.core.settings import SettingsError
 from pipeline.students.data.rows import AlignedData
-from pipeline.students.distillation.distill import distil
+from pipeline.students.distillation.distill import distill
 from pipeline.students.shared.model import StudentConfig, StudentError, StudentModel, create_student, load_student
 from pipeline.students.shared.prediction import predict_videos
 from pipeline.students.shared.qmamba import StylePrompt
@@ -30,7 +30,7 @@ def clips(size=3):
 def trained(tiny_paths, tmp_path_factory):
     folder = tmp_path_factory.mktemp("qmamba")
     settings = tiny_settings(student="qmamba", options={"qmamba": TINY}, epochs=8, learning_rate=0.003)
-    result = distil(settings, tiny_paths, device="cpu", scratch=folder)
+    result = distill(settings, tiny_paths, device="cpu", scratch=folder)
     result.student.save_pretrained(folder / "student")
     return folder / "student", result
 
@@ -61,7 +61,7 @@ def test_only_prompts_train_and_nothing_else_moves_by_a_bit(trained, tiny_paths,
     settings = tiny_settings(
         student="qmamba", options={"qmamba": PROMPTED}, initial=str(folder), epochs=3, weight_average=0.9
     )
-    result = distil(settings, tiny_paths, device="cpu", scratch=tmp_path)
+    result = distill(settings, tiny_paths, device="cpu", scratch=tmp_path)
     base, tuned = load_student(folder).network.state_dict(), result.student.network.state_dict()
     assert all(torch.equal(tuned[name], value) for name, value in base.items())
     added = tuned.keys() - base.keys()

@@ -1,4 +1,4 @@
-"""The student in the README is complete: put into the folder, it passes the folder's conformance test and learns."""
+"""The student in ``docs/adding.md`` is complete: put into the folder, it passes the folder's conformance test and learns."""
 
 import inspect
 import re
@@ -15,13 +15,13 @@ from pipeline.students.shared.model import create_student
 from tests.imports import ROOT
 from tests.pipeline.students import test_students
 
-README = ROOT / "README.md"
+DOCUMENT = ROOT / "docs/adding.md"
 CONFORMANCE = [name for name in dir(test_students.TestEveryStudent) if name.startswith("test_")]
 
 
 @pytest.fixture
 def name(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     [code] = [block for block in blocks if block.startswith("# pipeline/students/")]
     lines = [line for line in code.splitlines()[1:] if line.strip()]
     assert len(lines) <= 30

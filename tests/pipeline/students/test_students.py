@@ -6,7 +6,7 @@ from transformers import AutoModel
 
 from pipeline.core.registry import find, names
 from pipeline.core.settings import Section, SettingsError
-from pipeline.students.distillation.distill import distil
+from pipeline.students.distillation.distill import distill
 from pipeline.students.shared.model import StudentError, StudentModel, create_student, load_student
 from tests.tiny_run import tiny_settings
 
@@ -44,7 +44,7 @@ class TestEveryStudent:
 
     def test_trains_from_the_cache_and_loads_again_to_the_same_outputs(self, name, tiny_paths, tmp_path):
         settings = tiny_settings(student=name, options={name: TINY.get(name, {}) | SHALLOW.get(name, {})}, epochs=2)
-        result = distil(settings, tiny_paths, device="cpu", scratch=tmp_path / "scratch")
+        result = distill(settings, tiny_paths, device="cpu", scratch=tmp_path / "scratch")
         first, second = (row["feature_smoothl1_loss"] for row in result.curves)
         assert 0.0 < second < first
         result.student.save_pretrained(tmp_path / "student")

@@ -13,7 +13,7 @@ from pipeline.preparation.prepare import prepare
 from pipeline.preparation.settings import PrepareSettings, Split
 from pipeline.rendering.render import render, view_policies
 from pipeline.rendering.settings import RenderSettings
-from pipeline.students.distillation.distill import distil
+from pipeline.students.distillation.distill import distill
 from pipeline.students.shared.model import StudentConfig, StudentError, StudentModel, create_student, load_student
 from pipeline.students.shared.pretrained import PretrainedError
 from stages.params import load_params
@@ -138,7 +138,7 @@ def test_phase_one_learns_from_two_image_sets_and_phase_two_begins_there(tmp_pat
     monkeypatch.chdir(tmp_path)
     common = {"student": "swinv2_c2f", "options": {"swinv2_c2f": TINY}, "learning_rate": 0.003}
     stills = tiny_settings(**common, view_set="stills", losses=COARSE_TO_FINE, epochs=6)
-    first = distil(stills, cached_stills(tmp_path / "images"), device="cpu", scratch=tmp_path / "one")
+    first = distill(stills, cached_stills(tmp_path / "images"), device="cpu", scratch=tmp_path / "one")
     assert first.student.config.clip_shape == [1, 28, 28, 3]
     assert set(first.student.calibrations()) == {"kadid10k", "tid2013"}
     assert first.metrics["val_srcc"] > 0.5
@@ -148,7 +148,7 @@ def test_phase_one_learns_from_two_image_sets_and_phase_two_begins_there(tmp_pat
     results = {}
     for name, initial in (("begun", str(tmp_path / "stills")), ("anew", None)):
         settings = tiny_settings(**common, losses=COARSE_TO_FINE, initial=initial, epochs=1)
-        results[name] = distil(settings, videos, device="cpu", scratch=tmp_path / name)
+        results[name] = distill(settings, videos, device="cpu", scratch=tmp_path / name)
     begun, anew = results["begun"], results["anew"]
     assert begun.student.config.clip_shape == [4, 28, 28, 3]
     assert begun.metrics["val_srcc"] > max(0.5, anew.metrics["val_srcc"])

@@ -1,6 +1,6 @@
 """One process, four processes and a dask scheduler with two workers write the same bytes, whoever dies or comes late.
 
-Start-up is the two commands of ``README.md``, ``dask scheduler`` and ``dask worker ADDRESS --nthreads 1``.
+Start-up is the two commands of ``docs/using.md``, ``dask scheduler`` and ``dask worker ADDRESS --nthreads 1``.
 """
 
 import os

@@ -8,7 +8,7 @@ from window to window, so that a frame is seen as a whole.
 `window_scan` never puts tokens in another order. Within a window the recurrence is a product with a masked matrix, and
 an order is no more than which entries of the mask are 1; from window to window it is another such product. So all four
 orders are a handful of batched matrix products over the same memory. On a CPU, forward and backward, that was the
-fastest of the ways measured (``python -m benchmarks.scan``, figures in ``benchmarks/README.md``); on CUDA the kernel
+fastest of the ways measured (figures in ``docs/results.md``); on CUDA the kernel
 of the package mamba_ssm takes over where it is installed.
 
 Ref: Dao, Gu, "Transformers are SSMs" (Mamba-2, arXiv 2405.21060), section 6; Huang et al., "LocalMamba" (arXiv

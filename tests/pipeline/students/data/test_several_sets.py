@@ -11,7 +11,7 @@ from pipeline.core.manifest import ScoreScale, read_labels, read_videos, write_l
 from pipeline.core.registry import find
 from pipeline.students.data.batch import Batch
 from pipeline.students.data.rows import AlignedData
-from pipeline.students.distillation.distill import distil
+from pipeline.students.distillation.distill import distill
 from pipeline.students.distillation.projection import SetScales, with_projectors
 from pipeline.students.shared.output import StudentOutput
 from pipeline.students.shared.prediction import calibrated, predict_videos
@@ -86,7 +86,7 @@ def test_one_set_has_no_line(tiny_paths):
 @pytest.mark.parametrize("name", STUDENTS)
 def test_one_student_scores_each_set_on_its_own_scale(two_sets, tmp_path, name):
     settings = tiny_settings(epochs=30, student=name, options={name: STUDENTS[name]})
-    result = distil(settings, two_sets, device="cpu", scratch=tmp_path)
+    result = distill(settings, two_sets, device="cpu", scratch=tmp_path)
     student, data = result.student, AlignedData(two_sets, "main")
     assert not any("set_scales" in name for name in student.state_dict())
     assert set(student.config.calibrations) == {"five", "hundred"}

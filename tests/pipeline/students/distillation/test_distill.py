@@ -9,19 +9,20 @@ from accelerate.state import AcceleratorState
 
 from pipeline.core.manifest import read_labels, write_labels
 from pipeline.core.registry import UnknownName
+from pipeline.models.training import TrainingError
 from pipeline.students.data.rows import AlignedData
-from pipeline.students.distillation import saved_state as training_state
-from pipeline.students.distillation.batches import TrainingError, epoch_rows, prefetched
-from pipeline.students.distillation.distill import TrainingResult, distil
+from pipeline.students.distillation.batches import epoch_rows, prefetched
+from pipeline.students.distillation.distill import ROOMS, TrainingResult, distill
 from pipeline.students.distillation.projection import ProjectionError, possible_losses, with_projectors
 from pipeline.students.losses.shared.weighting import weighted_losses
 from pipeline.students.shared.model import create_student
 from tests.pipeline.students.test_students import make_student
+from tests.resuming import change, copy_of_rooms, kill
 from tests.tiny_run import tiny_settings, write_tiny_run
 
 
 def run(paths, scratch, **changes) -> TrainingResult:
-    return distil(tiny_settings(**changes), paths, device="cpu", scratch=scratch)
+    return distill(tiny_settings(**changes), paths, device="cpu", scratch=scratch)
 
 
 def same(first: TrainingResult, second: TrainingResult) -> bool:
@@ -64,34 +65,36 @@ def test_killed_and_resumed_equals_uninterrupted(tiny_paths, tmp_path, monkeypat
     dropout = {"embed_dim": 32, "depth": 2, "num_heads": 2, "pool_num_heads": 2, "head_dropout": 0.2}
     options = {"epochs": 4, "options": {"internvideo2": dropout}, **options}
     whole = run(tiny_paths, tmp_path / "whole", **options)
-    save = training_state.SavedState.save
-
-    def save_then_die(self, state):
-        save(self, state)
-        if len(state["curves"]) == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training_state.SavedState, "save", save_then_die)
-        with pytest.raises(KeyboardInterrupt):
-            run(tiny_paths, tmp_path / "killed", **options)
+    kill(monkeypatch, 2, lambda: run(tiny_paths, tmp_path / "killed", **options))
     capsys.readouterr()
     resumed = run(tiny_paths, tmp_path / "killed", **options)
     assert "going on after epoch 2" in capsys.readouterr().err
     assert same(whole, resumed)
+    assert resumed.metrics == whole.metrics
+    assert list((tmp_path / "killed").iterdir())
+    resumed.forget()
     assert not list((tmp_path / "killed").iterdir())
 
 
-def test_another_run_is_never_resumed(tiny_paths, tmp_path, monkeypatch, capsys):
-    def die(self):
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("room", [*ROOMS, "pipeline/students/internvideo2.py"])
+def test_a_run_under_changed_code_begins_anew_and_says_which(tiny_paths, tmp_path, monkeypatch, capsys, room):
+    root = copy_of_rooms(tmp_path / "code", [*ROOMS, "pipeline/students/internvideo2.py"], monkeypatch)
+    kill(monkeypatch, 1, lambda: run(tiny_paths, tmp_path / "killed", epochs=2))
+    kill(monkeypatch, 2, lambda: run(tiny_paths, tmp_path / "killed", epochs=2))
+    assert "going on after epoch 1" in capsys.readouterr().err
+    file = change(root, room)
+    kill(monkeypatch, 1, lambda: run(tiny_paths, tmp_path / "killed", epochs=2))
+    shown = capsys.readouterr().err
+    assert "distill: the training begins anew: the nearest unfinished training" in shown
+    assert f"differs in the code of {file}\n" in shown
 
-    with monkeypatch.context() as patch:
-        patch.setattr(training_state.SavedState, "remove", die)
-        with pytest.raises(KeyboardInterrupt):
-            run(tiny_paths, tmp_path, epochs=1)
+
+def test_another_run_is_never_resumed(tiny_paths, tmp_path, capsys):
+    run(tiny_paths, tmp_path, epochs=1)
     run(tiny_paths, tmp_path, epochs=1, learning_rate=0.002)
-    assert "going on" not in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "going on" not in shown
+    assert "differs in distill.learning_rate\n" in shown
     resplit = {"train0": "val", "val0": "train"}
     labels = [replace(row, split=resplit.get(row.content, row.split)) for row in read_labels(tiny_paths.labels)]
     assert labels != read_labels(tiny_paths.labels)

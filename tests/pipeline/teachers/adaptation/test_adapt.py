@@ -14,11 +14,12 @@ from pipeline.core.manifest import read_labels, write_labels
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.models.pixels import normalise
 from pipeline.teachers.adaptation import adapt as adaptation
-from pipeline.teachers.adaptation.adapt import adapt
+from pipeline.teachers.adaptation.adapt import ROOMS, adapt
 from pipeline.teachers.adaptation.fine_tuning import FineTuningError
 from pipeline.teachers.adaptation.initial import initial_teacher
-from pipeline.teachers.adaptation.labelled import AdaptationError
+from pipeline.teachers.adaptation.labelled import AdaptationError, labelled_clips
 from pipeline.teachers.adaptation.settings import AdaptSettings
+from tests.resuming import change, copy_of_rooms, kill
 from tests.stores import names, write_clips, write_tables
 
 CONFIG = InternVideo2Config(
@@ -55,7 +56,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Clips of 24 videos whose noise is their quality, and a teacher small enough for a test."""
     monkeypatch.chdir(tmp_path)
     teacher = adaptation.registry.find("teachers", "internvideo2_tiny")
-    monkeypatch.setattr(teacher, "config", lambda: CONFIG)
+    own = InternVideo2Config.__annotations__
+    monkeypatch.setattr(teacher, "ARCHITECTURE", {key: CONFIG.to_dict()[key] for key in own})
     write_tables(tmp_path, names(24))
     write_clips(tmp_path / "clips.zarr", names(24))
     return tmp_path
@@ -84,7 +86,7 @@ def val_srcc(project: Path, views: int | None = None) -> float:
     """What the saved teacher, whole, gives on the first views of the validation split."""
     model = InternVideo2.from_pretrained(project / "teacher").eval()
     store = adaptation.open_store(project / "clips.zarr")
-    val = adaptation._labelled(store, project, "val")
+    val = labelled_clips(store, project, "val")
     rows = val.rows[:, :views]
     clips = torch.from_numpy(store.read("main", rows.ravel()))
     with torch.no_grad():
@@ -169,6 +171,32 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(project: Path) 
     one, two, three = ((project / name / "model.safetensors").read_bytes() for name in ("one", "two", "three"))
     assert one == two
     assert one != three
+
+
+def test_killed_and_resumed_equals_uninterrupted(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = run(project, "whole", token_share=0.5)
+    kill(monkeypatch, 2, lambda: run(project, "resumed", token_share=0.5))
+    assert not (project / "resumed").exists()
+    capsys.readouterr()
+    assert run(project, "resumed", token_share=0.5) == whole
+    assert "adapt: going on after epoch 2 of an interrupted run" in capsys.readouterr().err
+    one, two = ((project / name / "model.safetensors").read_bytes() for name in ("whole", "resumed"))
+    assert one == two
+    assert not list((project / ".teachonce/adapt").iterdir())
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "pipeline/teachers/internvideo2_tiny.py"])
+def test_a_run_under_changed_code_begins_anew_and_says_which(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], room: str
+) -> None:
+    root = copy_of_rooms(project / "code", [*ROOMS, "pipeline/teachers/internvideo2_tiny.py"], monkeypatch)
+    kill(monkeypatch, 1, lambda: run(project))
+    file = change(root, room)
+    capsys.readouterr()
+    kill(monkeypatch, 1, lambda: run(project))
+    assert f"differs in the code of {file}\n" in capsys.readouterr().err
 
 
 def test_the_test_split_changes_nothing(project: Path) -> None:

@@ -43,19 +43,9 @@ FIRST_INDEX = {"edit_list.mp4": 10}
 ROTATION = {"rotated.mp4": 90, "upside_down.mp4": 180}
 RAW = {name for name in VIDEOS if name.startswith("raw")}
 HEADERLESS = {name for name in RAW if name.endswith(".yuv")}
-OUTSIDE_DECORD = {
-    "av1.mp4",
-    "ten_bit.mp4",
-    "odd_size.mp4",
-    "yuv422.mp4",
-    "full_range.mp4",
-    "edit_list.mp4",
-    "rotated.mp4",
-    "upside_down.mp4",
-    "packets_of_many.avi",
-    "transport.ts",
-}
-MAY_REFUSE = {"pyav": HEADERLESS, "decord": OUTSIDE_DECORD | RAW, "yuv": set(VIDEOS) - RAW, "auto": set()}
+MUST_REFUSE = {"pyav": HEADERLESS, "decord": HEADERLESS | {"av1.mp4"}, "yuv": set(VIDEOS) - RAW, "auto": set()}
+MAY_REFUSE = {"decord": {"odd_size.mp4", "ten_bit.mp4", "edit_list.mp4", "transport.ts", "raw_10.y4m"}}
+"""decord agrees with PyAV or refuses."""
 DECODERS = [name for name in registry.names("video.decoders") if registry.find("video.decoders", name).available()]
 CHOICES = [[0], [NUM_FRAMES - 1], [0, 1, 2], [3, 9, 10, 17, NUM_FRAMES - 1], list(range(NUM_FRAMES))]
 
@@ -67,7 +57,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def refusable(decoder: str, name: str) -> bool:
-    return name in MAY_REFUSE.get(decoder, set())
+    return name in MUST_REFUSE[decoder] | MAY_REFUSE.get(decoder, set())
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
