@@ -1,7 +1,7 @@
 """What makes an original one of many kinds: light that changes, dark scenes, black bars, grain of any strength or none.
 
 Real footage is often much flatter than a photograph with its sensor's noise, and as often noisier. An original that
-was encoded before and scaled down is neither; ``pipeline/pretraining/natural.py`` makes those.
+was encoded before and scaled down is neither; ``natural/examples.py`` makes those.
 """
 
 import numpy as np
