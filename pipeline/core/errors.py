@@ -2,10 +2,11 @@
 
 import difflib
 import errno
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _REFUSALS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full
@@ -47,6 +48,24 @@ def told_without_traceback(known: Callable[[], tuple[type[Exception], ...]]) -> 
 def _end_with(told: str) -> NoReturn:
     print(told, file=sys.stderr)
     sys.exit(1)
+
+
+def explained(problem: Any, skip: int = 0, where: str = "") -> str:
+    """Says in one line what pydantic found wrong: where, what it got, what is allowed, and the nearest right name.
+
+    Args:
+        problem: of ``ValidationError.errors()``.
+        skip: how many parts of its place the caller names itself.
+        where: what comes before its place, dotted.
+    """
+    place = ".".join([where, *(str(part) for part in problem["loc"][skip:] if part != "[key]")]).strip(".")
+    said = problem["msg"].removeprefix("Value error, ")
+    got = problem["input"]
+    if problem["type"] == "literal_error" and isinstance(got, str):
+        said += nearest(got, re.findall(r"'([^']*)'", problem["ctx"]["expected"]))
+    if isinstance(got, Mapping):
+        return f"{place}: {said}"
+    return f"{place}: got {got!r}; {said[0].lower()}{said[1:]}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

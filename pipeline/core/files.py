@@ -78,15 +78,17 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str] = ()) -> None:
     """Writes rows that have the same columns.
 
     Args:
         path: the file; replaced in one step.
-        rows: column → value; the first row's order is the header's. Without rows the file is empty.
+        rows: column → value.
+        columns: in the header's order; the first row's when not given, and without rows the file is empty.
     """
+    names = columns or (list(rows[0]) if rows else [])
     with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
-        if rows:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        if names:
             writer.writeheader()
         writer.writerows(rows)

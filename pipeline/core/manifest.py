@@ -6,26 +6,40 @@ where unknown, rows ordered by ``video_id``. Paths are relative to the data root
 
 import csv
 import io
-import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Literal, TypeVar, get_args
+
+from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat, PositiveInt, TypeAdapter, ValidationError
 
 from cache.store.scratch import dvc_project
-from pipeline.core.errors import PipelineError, nearest
-from pipeline.core.files import replacing
+from pipeline.core.errors import PipelineError, explained
+from pipeline.core.files import write_json, write_rows
 
 Split = Literal["train", "val", "test"]
 DATA_ROOT = Path("data")
 _MAX_FIELD_CHARS = 1 << 16
 
 
+CLIP_DIGEST = "clip_digest"
+"""Text column of the target store: the SHA-256 of the pixels that the teacher saw, row by row."""
+
+
 class ManifestError(PipelineError):
     """A table is missing, malformed, or contradicts itself or another."""
+
+
+def _flag(text: object) -> bool:
+    """A cell of 0 or 1; pydantic's own conversion would take ``yes`` and ``off`` too."""
+    if text not in ("0", "1"):
+        raise ValueError("expected 0 or 1")
+    return text == "1"
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +58,14 @@ class Video:
         pix_fmt: FFmpeg's name, such as ``yuv420p``.
     """
 
-    video_id: str
+    video_id: Annotated[str, Field(min_length=1)]
     path: str
-    sha256: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     dataset: str
-    width: int | None
-    height: int | None
-    fps: float | None
-    num_frames: int | None
+    width: PositiveInt | None
+    height: PositiveInt | None
+    fps: Annotated[FiniteFloat, Field(gt=0)] | None
+    num_frames: PositiveInt | None
     pix_fmt: str
 
 
@@ -69,13 +83,13 @@ class Label:
         labelled: whether training may use ``mos``.
     """
 
-    video_id: str
-    mos: float | None
+    video_id: Annotated[str, Field(min_length=1)]
+    mos: FiniteFloat | None
     content: str
     codec: str
     level: str
     split: Split
-    labelled: bool
+    labelled: Flag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +106,11 @@ class ScoreScale:
         published_direction: of the publisher's own numbers.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     score_name: str
-    low: float
-    high: float
+    low: FiniteFloat
+    high: FiniteFloat
     published_direction: Literal["higher_is_better", "lower_is_better"] = "higher_is_better"
 
     def turned(self, score: float) -> float:
@@ -103,7 +119,7 @@ class ScoreScale:
 
 
 _Row = TypeVar("_Row", Video, Label)
-_TABLES: dict[type, str] = {Video: "videos.csv", Label: "labels.csv"}
+_VIDEOS, _LABELS, _SCALES = TypeAdapter(list[Video]), TypeAdapter(list[Label]), TypeAdapter(dict[str, ScoreScale])
 
 
 def write_videos(path: Path, videos: Iterable[Video]) -> None:
@@ -122,12 +138,7 @@ def read_videos(path: Path) -> list[Video]:
     Raises:
         ManifestError: lists every malformed row with its line number.
     """
-    videos = _read(path, Video)
-    problems = [
-        f"{path}, video {video.video_id!r}: {problem}" for video in videos for problem in _video_problems(video)
-    ]
-    _raise_all(problems)
-    return videos
+    return _read(path, Video, _VIDEOS)
 
 
 def read_labels(path: Path) -> list[Label]:
@@ -136,7 +147,7 @@ def read_labels(path: Path) -> list[Label]:
     Raises:
         ManifestError: lists every malformed row with its line number, and every content that stands in two splits.
     """
-    labels = _read(path, Label)
+    labels = _read(path, Label, _LABELS)
     _raise_all(content_leaks(labels))
     return labels
 
@@ -223,9 +234,7 @@ def _dvc_cache(root: str) -> str:
 
 def write_scales(path: Path, scales: dict[str, ScoreScale]) -> None:
     """Writes ``dataset.json``: the scale of each data set's scores."""
-    text = json.dumps({name: asdict(scale) for name, scale in sorted(scales.items())}, indent=2) + "\n"
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_json(path, {name: asdict(scale) for name, scale in sorted(scales.items())})
 
 
 def read_scales(path: Path) -> dict[str, ScoreScale]:
@@ -235,34 +244,47 @@ def read_scales(path: Path) -> dict[str, ScoreScale]:
         ManifestError: the file is missing or malformed.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return {name: ScoreScale(**scale) for name, scale in values.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ManifestError(f"cannot read {path}: {error}; run prepare again") from None
+        return _SCALES.validate_json(path.read_bytes())
+    except OSError as error:
+        raise ManifestError(f"cannot read {path}: {error.strerror}; run the stage prepare first") from None
+    except ValidationError as error:
+        problems = [f"{path}: {explained(problem)}; run prepare again" for problem in error.errors()]
+        raise ManifestError("\n".join(problems)) from None
 
 
 def _write(path: Path, row_type: type[_Row], rows: Iterable[_Row]) -> None:
-    names = [field.name for field in fields(row_type)]
+    flags = [field.name for field in fields(row_type) if field.type is Flag]
     ordered = sorted(rows, key=lambda row: row.video_id)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([[_to_text(getattr(row, name)) for name in names] for row in ordered])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8")
+    cells = [vars(row) | {name: int(getattr(row, name)) for name in flags} for row in ordered]
+    write_rows(path, cells, [field.name for field in fields(row_type)])
 
 
-def _to_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(int(value))
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def _read(path: Path, row_type: type[_Row]) -> list[_Row]:
+def _read(path: Path, row_type: type[_Row], rows_of: TypeAdapter[list[_Row]]) -> list[_Row]:
     names = [field.name for field in fields(row_type)]
+    optional = {field.name for field in fields(row_type) if type(None) in get_args(field.type)}
+    lines = _lines(path)
+    if not lines or lines[0] != names:
+        raise ManifestError(f"{path}: got the header {lines[0] if lines else []}; expected {','.join(names)}")
+    odd = [(number, line) for number, line in enumerate(lines[1:], start=2) if len(line) != len(names)]
+    _raise_all([f"{path}, row {number}: got {len(line)} columns; expected {len(names)}" for number, line in odd])
+    values = [
+        {name: text if text or name not in optional else None for name, text in zip(names, line, strict=True)}
+        for line in lines[1:]
+    ]
+    try:
+        rows = rows_of.validate_python(values)
+    except ValidationError as error:
+        _raise_all([f"{path}, row {int(problem['loc'][0]) + 2}: {explained(problem, 1)}" for problem in error.errors()])
+        raise
+    first: dict[str, int] = {}
+    again = [
+        (number, row.video_id) for number, row in enumerate(rows, 2) if first.setdefault(row.video_id, number) != number
+    ]
+    _raise_all([f"{path}, row {n}: video_id {name!r} stands already in row {first[name]}" for n, name in again])
+    return sorted(rows, key=lambda row: row.video_id)
+
+
+def _lines(path: Path) -> list[list[str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -271,74 +293,9 @@ def _read(path: Path, row_type: type[_Row]) -> list[_Row]:
         raise ManifestError(f"{path} is not UTF-8 text (byte {error.start})") from None
     csv.field_size_limit(_MAX_FIELD_CHARS)
     try:
-        lines = list(csv.reader(io.StringIO(text, newline="")))
+        return list(csv.reader(io.StringIO(text, newline="")))
     except csv.Error as error:
         raise ManifestError(f"{path} is not CSV: {error}") from None
-    if not lines or lines[0] != names:
-        raise ManifestError(f"{path}: got the header {lines[0] if lines else []}; expected {','.join(names)}")
-    rows: list[_Row] = []
-    problems: list[str] = []
-    seen: dict[str, int] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        try:
-            row = _parse(row_type, names, line)
-        except ValueError as error:
-            problems.append(f"{path}, row {number}: {error}")
-            continue
-        if row.video_id in seen:
-            problems.append(
-                f"{path}, row {number}: video_id {row.video_id!r} stands already in row {seen[row.video_id]}"
-            )
-        seen[row.video_id] = number
-        rows.append(row)
-    _raise_all(problems)
-    return sorted(rows, key=lambda row: row.video_id)
-
-
-def _parse(row_type: type[_Row], names: list[str], line: list[str]) -> _Row:
-    if len(line) != len(names):
-        raise ValueError(f"got {len(line)} columns; expected {len(names)}")
-    values: dict[str, Any] = dict(zip(names, line, strict=True))
-    if not values["video_id"]:
-        raise ValueError("video_id is empty")
-    for field in fields(row_type):
-        values[field.name] = _from_text(field.name, field.type, values[field.name])
-    return row_type(**values)
-
-
-def _from_text(name: str, kind: Any, text: str) -> Any:
-    if kind is str:
-        return text
-    if kind is bool:
-        if text not in ("0", "1"):
-            raise ValueError(f"{name}: got {text!r}; expected 0 or 1")
-        return text == "1"
-    if kind is Split:
-        known = get_args(Split)
-        if text not in known:
-            raise ValueError(f"{name}: got {text!r}; expected {', '.join(known)}{nearest(text, known)}")
-        return text
-    if not text:
-        return None
-    number = int if kind == (int | None) else float
-    try:
-        value = number(text)
-    except ValueError:
-        raise ValueError(
-            f"{name}: got {text!r}; expected {'a whole number' if number is int else 'a number'}"
-        ) from None
-    if not math.isfinite(value):
-        raise ValueError(f"{name}: got {text!r}; expected a finite number")
-    return value
-
-
-def _video_problems(video: Video) -> Iterable[str]:
-    if len(video.sha256) != 64 or set(video.sha256) - set("0123456789abcdef"):
-        yield f"sha256: got {video.sha256!r}; expected 64 hexadecimal digits"
-    for name in ("width", "height", "fps", "num_frames"):
-        value = getattr(video, name)
-        if value is not None and value <= 0:
-            yield f"{name}: got {value}; expected more than 0"
 
 
 def _raise_all(problems: list[str]) -> None:
@@ -348,12 +305,7 @@ def _raise_all(problems: list[str]) -> None:
 
 
 def to_unit(label: Label, video: Video, scales: dict[str, ScoreScale]) -> float:
+    """A label's MOS on the scale from 0 (worst) to 1."""
     scale = scales[video.dataset]
     assert label.mos is not None
     return (label.mos - scale.low) / (scale.high - scale.low)
-
-
-CLIP_DIGEST = "clip_digest"
-
-
-"""Text column of the target store: the SHA-256 of the pixels that the teacher saw, row by row."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.core.errors import PipelineError, nearest
+from pipeline.core.errors import PipelineError, explained, nearest
 from pipeline.core.registry import UnknownName, check
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -71,10 +71,7 @@ def _explain(section: type[BaseModel], problem: Any, where: str) -> str:
         return f"{key}: unknown key; known here: {', '.join(known) or 'nothing'}{hint}"
     if problem["type"] == "missing":
         return f"{key}: missing; add it to params.yaml"
-    message = problem["msg"].removeprefix("Value error, ")
-    if isinstance(problem["input"], Mapping):
-        return f"{key}: {message}"
-    return f"{key}: got {problem['input']!r}; {message[0].lower()}{message[1:]}"
+    return explained(problem, where=where)
 
 
 def _fields_at(section: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

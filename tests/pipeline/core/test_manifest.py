@@ -65,7 +65,7 @@ def test_tables_read_back_exactly_and_in_order(tmp_path: Path) -> None:
         ("a,nan,c,h264,31,train,1", "row 2: mos: got 'nan'"),
         ("a,1,c,h264,31,tarin,1", "did you mean 'train'?"),
         ("a,1,c,h264,31,train,yes", "labelled: got 'yes'; expected 0 or 1"),
-        (",1,c,h264,31,train,1", "video_id is empty"),
+        (",1,c,h264,31,train,1", "row 2: video_id: got ''; string should have at least 1 character"),
         ("a,1,c,h264,31,train,1\na,1,c,h264,31,train,1", "row 3: video_id 'a' stands already in row 2"),
         ("a,1,c,h264,31,train,1\nb,1,c,h264,31,test,1", "content 'c' is in the splits test (b) and train (a)"),
     ],
@@ -83,7 +83,7 @@ def test_a_wrong_digest_or_size_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ManifestError) as error:
         read_videos(tmp_path / "videos.csv")
     assert "sha256: got 'xyz'" in str(error.value)
-    assert "width: got 0" in str(error.value)
+    assert "width: got '0'; input should be greater than 0" in str(error.value)
 
 
 def test_tables_of_different_videos_are_refused() -> None:

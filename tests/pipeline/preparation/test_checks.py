@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.manifest import Label, Video
-from pipeline.preparation import checks
+from pipeline.preparation import files
 from pipeline.preparation.checks import duplicates_across_splits
 from pipeline.preparation.datasets.shared.entry import Entry, RawFormat
 from pipeline.preparation.datasets.shared.made import Made, key_of
@@ -40,7 +40,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 names.append(task[0].name)
                 yield index, function(task)
 
-    monkeypatch.setattr(checks, "LocalWorkers", Here)
+    monkeypatch.setattr(files, "LocalWorkers", Here)
     return names
 
 
@@ -130,18 +130,18 @@ def test_what_a_run_found_before_it_ended_is_not_read_again(
 ) -> None:
     settle(*(write_video(tmp_path / f"{name}.mp4") for name in "abc"))
     entries = [entry(f"{name}.mp4") for name in "abc"]
-    look_at = checks.look_at
+    look_at = files.look_at
 
-    def ended(task: tuple[Path, DecodeOptions]) -> checks.FileFacts | str:
+    def ended(task: tuple[Path, DecodeOptions]) -> files.FileFacts | str:
         if task[0].name == "c.mp4":
             raise KeyboardInterrupt
         return look_at(task)
 
-    monkeypatch.setattr(checks, "_KEPT_SECONDS", 0.0)
-    monkeypatch.setattr(checks, "look_at", ended)
+    monkeypatch.setattr(files, "_KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(files, "look_at", ended)
     with pytest.raises(KeyboardInterrupt):
         identify(entries, tmp_path, workers=1)
-    monkeypatch.setattr(checks, "look_at", look_at)
+    monkeypatch.setattr(files, "look_at", look_at)
     assert len(identify(entries, tmp_path, workers=1)[0]) == 3
     assert looked_at == ["a.mp4", "b.mp4", "c.mp4", "c.mp4"]
 

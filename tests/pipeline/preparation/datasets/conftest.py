@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.preparation import checks
+from pipeline.preparation import files
 
 
 @pytest.fixture
@@ -17,4 +17,4 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
         def map(self, function, tasks) -> Iterator:
             return ((index, function(task)) for index, task in enumerate(tasks))
 
-    monkeypatch.setattr(checks, "LocalWorkers", Here)
+    monkeypatch.setattr(files, "LocalWorkers", Here)

@@ -9,8 +9,7 @@ import pytest
 from cache.build import build_store
 from cache.store import ArraySpec, Unit, open_store
 from pipeline.core.manifest import read_labels, read_videos, write_labels, write_videos
-from pipeline.students.data import rows as aligned
-from pipeline.students.data.groups import distortion_groups
+from pipeline.students.data.groups import NUM_GROUPS, distortion_groups
 from pipeline.students.data.rows import AlignedData, AlignmentError, DataPaths
 from tests.tiny_run import CLIP_SHAPE, NUM_VIEWS, compute_by, make_videos, write_tiny_run
 
@@ -126,7 +125,7 @@ def test_distortion_groups_follow_the_level_within_a_codec():
     assert by_level == {"10": {0}, "25": {1}, "40": {2}}
     many = [replace(label, level=str(index), codec="h264") for index, label in enumerate(labels)]
     spread = distortion_groups(videos, many)
-    assert sorted(set(spread)) == list(range(aligned.NUM_GROUPS))
+    assert sorted(set(spread)) == list(range(NUM_GROUPS))
     assert spread == sorted(spread)
     unknown = [replace(label, level="") for label in labels]
     assert set(distortion_groups(videos, unknown)) == {-1}
