@@ -1,6 +1,8 @@
 """Pre-trains the embedded teacher (InternVideo2 'tiny') on unlimited generated video; see docs/pretraining.md.
 
 python -m pipeline.teachers.pretraining  # trains, or goes on; an hour of two cores
+python -m pipeline.teachers.pretraining --photos FOLDER --clips FOLDER  # on natural material beside the generated
+python -m pipeline.teachers.pretraining --evaluate --photos FOLDER --clips FOLDER  # its held-back part
 python -m pipeline.teachers.pretraining --evaluate  # held-out families, and baselines
 python -m pipeline.teachers.pretraining --evaluate --wide  # the same, each content by another camera
 python -m pipeline.teachers.pretraining --evaluate --videos FOLDER --height 270  # natural pristine videos
@@ -9,30 +11,39 @@ python -m pipeline.teachers.pretraining --miniature  # everything above, in unde
 """
 
 import argparse
-import signal
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 import torch
 
 from cache.store.scratch import scratch_folder
 from pipeline.core.errors import PipelineError
-from pipeline.teachers.pretraining.evaluation import Ladders, across, baselines, held_out, natural, predict, within
+from pipeline.synthesis.seeding import generator
+from pipeline.teachers.pretraining.evaluation import (
+    Ladders,
+    across,
+    baselines,
+    held_out,
+    natural,
+    predict,
+    ridge_on_hand_features,
+    within,
+)
 from pipeline.teachers.pretraining.examples import EVALUATION, TRAINING, WIDE_EVALUATION, Variety
 from pipeline.teachers.pretraining.export import export
 from pipeline.teachers.pretraining.natural.examples import NaturalVariety
 from pipeline.teachers.pretraining.natural.ladders import natural_ladders, report
-from pipeline.teachers.pretraining.natural.material import natural_material
-from pipeline.teachers.pretraining.replay import START, Replay, next_content, start_generators, wait_until_filled
+from pipeline.teachers.pretraining.natural.material import Material, natural_material
+from pipeline.teachers.pretraining.objectives import Pretrainer
+from pipeline.teachers.pretraining.replay import Replay, next_content
 from pipeline.teachers.pretraining.training import Plan, Run, saved_plan
+from pipeline.teachers.pretraining.watched_run import NATURAL, held_out_ladders, summary, train
 
 _HEADS_FIRST = 150
 _PHOTOGRAPH_CONTENTS = 12
-_NATURAL = "natural-held-back.npz"
+_RIDGE_GROUPS = 600
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,13 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.evaluate:
             _evaluate(options)
         elif options.export:
-            run = _restored(options)
-            measured = [
-                options.folder / name for name in ("held-out.txt", "held-out-wide.txt", "natural-held-back.txt")
-            ]
-            texts = [path.read_text(encoding="utf-8") for path in measured if path.exists()]
-            export(run, options.export, next_content(options.folder / "replay"), texts)
-            print(f"exported step {run.step} to {options.export}")
+            _export(options)
         else:
             plan = Plan(
                 steps=options.steps,
@@ -65,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
             train(
                 plan,
                 options.folder,
-                _variety(options),
+                _variety(options)[0],
                 options.capacity,
                 options.workers,
                 options.save_every,
@@ -78,107 +83,26 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _variety(options: argparse.Namespace) -> Variety:
-    """What contents are drawn from: generated families alone, or natural material beside them."""
+def _variety(options: argparse.Namespace) -> tuple[Variety, Material]:
+    """What contents are drawn from, natural material among it where there is any; and what of that is held back."""
     found = natural_material(options.photos, options.clips, options.folder / "footage")
     if found is None:
-        return TRAINING
-    return NaturalVariety(**{**vars(TRAINING), "name": "natural", "material": found[0], "natural": options.natural})
+        return TRAINING, Material()
+    training, held = found
+    natural = {**vars(TRAINING), "name": "natural", "material": training, "natural": options.natural}
+    return NaturalVariety(**natural), held
 
 
-def train(
-    plan: Plan,
-    folder: Path,
-    variety: Variety,
-    capacity: int,
-    workers: int,
-    save_every: float,
-    watch: int,
-    initial: Path | None = None,
-) -> Run:
-    """Trains to the end of the plan, from the last checkpoint in ``folder`` if there is one.
-
-    Args:
-        plan: the course of the run.
-        folder: checkpoint, replay pool and log.
-        variety: what the generators draw from.
-        capacity: groups in the replay pool.
-        workers: generator processes.
-        save_every: seconds between checkpoints.
-        watch: contents of the held-out set on which progress is watched; 0 for none.
-        initial: folder of an exported teacher whose weights a new run begins with; None begins from nothing.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    run = Run(plan)
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists():
-        run.restore(checkpoint)
-        does = "it goes on" if run.step < plan.steps else "nothing is left to do"
-        print(f"{folder} has a run at step {run.step} of {plan.steps}: {does}; another run takes another --folder")
-    elif initial is not None:
-        run.begin_with(initial)
-    replay = Replay(folder / "replay", capacity)
-    generators = start_generators(folder / "replay", capacity, variety, workers, next_content(folder / "replay"))
-    stop = _Stop()
-    watched = _watched(folder, watch, workers)
-    log = folder / "log.txt"
-    saved, saves, sums, count = time.monotonic(), 0, dict[str, float](), 0
-    try:
-        wait_until_filled(replay, min(capacity, START), 600)
-        while run.step < plan.steps and not stop.asked:
-            for name, value in run.update(run.draw(replay)).items():
-                sums[name] = sums.get(name, 0.0) + value
-            count += 1
-            if run.step % 50 == 0 or run.step == plan.steps:
-                terms = " ".join(f"{name} {value / count:.4f}" for name, value in sums.items())
-                left = (plan.steps - run.step) * run.seconds / run.step / 60
-                _log(log, f"step {run.step} {terms} contents {replay.written() // variety.views} left {left:.0f} min")
-                sums, count = {}, 0
-            if time.monotonic() - saved > save_every:
-                run.save(checkpoint)
-                saves += 1
-                if saves % 3 == 0:
-                    _log_watched(log, run, watched)
-                saved = time.monotonic()
-    finally:
-        for generator in generators:
-            generator.terminate()
-    run.save(checkpoint)
-    _log_watched(log, run, watched)
-    return run
-
-
-class _Stop:
-    """Turns SIGTERM and SIGINT into a clean end: the current step is finished and a checkpoint written."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        signal.signal(signal.SIGTERM, self._ask)
-        signal.signal(signal.SIGINT, self._ask)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self.asked = True
-
-
-def _watched(folder: Path, contents: int, workers: int) -> dict[str, Ladders]:
-    """What progress is watched on, two views of each encode: generated contents, and natural ones if they were made."""
-    if not contents:
-        return {}
-    found = {"held out": _held_out(folder, contents, workers)}
-    if (folder / _NATURAL).exists():
-        found["natural"] = Ladders.load(folder / _NATURAL)
-    return {name: replace(ladders, clips=ladders.clips[:, :2].copy()) for name, ladders in found.items()}
-
-
-def _log_watched(log: Path, run: Run, watched: dict[str, Ladders]) -> None:
-    for name, ladders in watched.items():
-        _log(log, f"step {run.step} {name}: {_summary(run, ladders)}")
-
-
-def _summary(run: Run, ladders: Ladders) -> str:
-    values = predict(run.averaged(), ladders.clips[:, :2])
-    return f"srcc {across(values, ladders):.4f} within {within(values, ladders):.4f}"
+def _export(options: argparse.Namespace) -> None:
+    """The last checkpoint, with a card that says what ``--photos`` and ``--clips`` it was trained on."""
+    run = _restored(options)
+    measured = [options.folder / f"{name}.txt" for name in ("held-out", "held-out-wide", "natural-held-back")]
+    texts = [path.read_text(encoding="utf-8") for path in measured if path.exists()]
+    variety, held = _variety(options)
+    folders = [folder for folder in (options.photos, options.clips) if folder]
+    contents = next_content(options.folder / "replay")
+    export(run, options.export, contents, texts, variety, (held, folders))
+    print(f"exported step {run.step} to {options.export}")
 
 
 def _evaluate_natural(options: argparse.Namespace) -> None:
@@ -187,11 +111,15 @@ def _evaluate_natural(options: argparse.Namespace) -> None:
     found = natural_material(options.photos, options.clips, folder / "footage")
     if found is None:
         raise PipelineError("got neither --photos nor --clips; name a folder whose held-back part is to be measured")
-    path = folder / _NATURAL
+    path = folder / NATURAL
     if not path.exists():
         natural_ladders(found[1], _PHOTOGRAPH_CONTENTS, options.workers).save(path)
-    ladders, run = Ladders.load(path), _restored(options)
-    lines = report(f"natural, held back; step {run.step}", predict(run.averaged(), ladders.clips), ladders)
+    ladders, (name, teacher) = Ladders.load(path), _teacher(options)
+    pool = Replay(options.folder / "replay", options.capacity)
+    drawn = pool.sample(generator("ridge", options.seed), _RIDGE_GROUPS, counted=False)
+    ridge = ridge_on_hand_features([drawn], ladders)
+    values = predict(teacher, ladders.clips)
+    lines = report(f"natural, held back; {name}", values, ladders, {"ridge on hand features": ridge})
     print("\n".join(lines))
     (folder / "natural-held-back.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -203,22 +131,15 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.videos:
         ladders = natural(options.videos, options.height)
     else:
-        ladders = _held_out(folder, options.contents, options.workers, variety)
-    run = _restored(options)
-    values = predict(run.averaged(), ladders.clips)
-    lines = [f"{name}: {len(values)} encodes of {len(set(ladders.content))} contents; step {run.step}"]
+        ladders = held_out_ladders(folder, options.contents, options.workers, variety)
+    of, teacher = _teacher(options)
+    values = predict(teacher, ladders.clips)
+    lines = [f"{name}: {len(values)} encodes of {len(set(ladders.content))} contents; {of}"]
     lines.append(f"{'':28s} SRCC across   within")
     named = [("embedded teacher", values), *baselines(ladders, training_contents=200)]
     lines += [f"{title:28s} {across(found, ladders):11.3f} {within(found, ladders):8.3f}" for title, found in named]
     print("\n".join(lines))
     (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _held_out(folder: Path, contents: int, workers: int, variety: Variety = EVALUATION) -> Ladders:
-    path = folder / f"{variety.name}-{contents}.npz"
-    if not path.exists():
-        held_out(contents, workers, variety).save(path)
-    return Ladders.load(path)
 
 
 def _restored(options: argparse.Namespace) -> Run:
@@ -230,6 +151,16 @@ def _restored(options: argparse.Namespace) -> Run:
     return run
 
 
+def _teacher(options: argparse.Namespace) -> tuple[str, Pretrainer]:
+    """What is measured, with its name: the exported teacher ``--initial``, or the last checkpoint."""
+    if options.initial is None:
+        run = _restored(options)
+        return f"step {run.step}", run.averaged()
+    run = Run(Plan(steps=1, compiled=False))
+    run.begin_with(options.initial)
+    return str(options.initial), run.averaged()
+
+
 def _miniature(threads: int) -> None:
     """Every part at a small size: generate, train, stop, continue, evaluate, export."""
     torch.set_num_threads(threads)
@@ -239,16 +170,9 @@ def _miniature(threads: int) -> None:
         plan = Plan(steps=4, groups=2, encodes=2, warmup=2, compiled=False)
         train(plan, folder, variety, capacity=24, workers=1, save_every=1e9, watch=0)
         run = train(replace(plan, steps=6), folder, variety, capacity=24, workers=1, save_every=1e9, watch=0)
-        print(f"miniature: {run.step} steps; {_summary(run, held_out(2, 1))}")
+        print(f"miniature: {run.step} steps; {summary(run, held_out(2, 1))}")
         export(run, folder / "export", next_content(folder / "replay"), [])
         print("exported: " + ", ".join(sorted(path.name for path in (folder / "export").iterdir())))
-
-
-def _log(path: Path, text: str) -> None:
-    line = f"{time.strftime('%H:%M:%S')} {text}"
-    print(line, flush=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -258,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--photos", type=Path, help="folder of photographs to make contents of")
     parser.add_argument("--clips", type=Path, help="folder of natural clips to make contents of")
     parser.add_argument("--natural", type=float, default=0.7, help="share of the contents made of --photos and --clips")
-    parser.add_argument("--initial", type=Path, help="exported teacher whose weights a new run begins with")
+    parser.add_argument("--initial", type=Path, help="exported teacher: a new run begins with it, or it is measured")
     parser.add_argument("--steps", type=int, default=10000, help="optimiser steps in all")
     parser.add_argument("--learning-rate", type=float, default=Plan(steps=1).learning_rate)
     parser.add_argument("--warmup", type=int, default=Plan(steps=1).warmup, help="steps")

@@ -143,16 +143,29 @@ def baselines(ladders: Ladders, training_contents: int) -> Iterator[tuple[str, N
         A name and its predictions.
     """
     groups = [make_groups(replace(TRAINING, views=1), -1 - index)[0] for index in range(training_contents)]
-    train = np.concatenate([group.clips for group in groups])
-    wanted = np.concatenate([group.targets[:, 0] for group in groups])
-    ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
-    ridge.fit(hand_features(train), wanted)
-    yield "ridge on hand features", np.mean([ridge.predict(hand_features(v)) for v in _views(ladders)], axis=0)
+    yield "ridge on hand features", ridge_on_hand_features(groups, ladders)
     one_hot = ladders.codec[:, None] == np.arange(len(CODECS))
     design = np.concatenate([ladders.crf[:, None] * one_hot, one_hot], axis=1)
     solution = np.linalg.lstsq(design, ladders.quality, rcond=None)[0]
     yield "CRF + codec (fitted here)", design @ solution
     yield "bits per pixel", ladders.bits
+
+
+def ridge_on_hand_features(groups: Iterable[Group], ladders: Ladders) -> NDArray[np.float64]:
+    """What ridge regression on ``hand_features`` predicts of ``ladders``, mean over views, in units of the head.
+
+    Args:
+        groups: what it is fitted on; arrays with a leading axis encode, or group and encode.
+        ladders: what is predicted.
+    """
+    features, wanted = [], []
+    for group in groups:
+        features.append(hand_features(group.clips.reshape(-1, *group.clips.shape[-4:])))
+        wanted.append(group.targets[..., 0].ravel())
+    ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
+    ridge.fit(np.concatenate(features), np.concatenate(wanted))
+    found: NDArray[np.float64] = np.mean([ridge.predict(hand_features(view)) for view in _views(ladders)], axis=0)
+    return found
 
 
 def hand_features(clips: Byte) -> NDArray[np.float64]:

@@ -75,8 +75,13 @@ class Replay:
         """Whether there is fresh material enough for what was drawn so far."""
         return int(self._counts[0]) > START + int(self._counts[1]) // _REUSE
 
-    def sample(self, rng: np.random.Generator, num_groups: int) -> Group:
+    def sample(self, rng: np.random.Generator, num_groups: int, *, counted: bool = True) -> Group:
         """Draws groups and stacks them.
+
+        Args:
+            rng: decides which.
+            num_groups: at least 1.
+            counted: whether the generators make new groups for these.
 
         Returns:
             A ``Group`` whose arrays have a leading axis of ``num_groups``.
@@ -90,7 +95,8 @@ class Replay:
             group = Group(*(np.array(self._arrays[name][slot]) for name in _ARRAYS))
             if int(self._versions[slot]) == version:
                 drawn.append(group)
-        self._counts[1] += num_groups
+        if counted:
+            self._counts[1] += num_groups
         return Group(*(np.stack([getattr(group, name) for group in drawn]) for name in _ARRAYS))
 
 

@@ -4,8 +4,9 @@ Each content is encoded with every codec at five CRFs, with presets and key-fram
 encode has views of its own, as files of their own have: one digest for all would flatter the order within a content.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -88,13 +89,19 @@ def spread(values: NDArray[np.float64], ladders: Ladders) -> float:
     return float(np.mean([mine for mine, _ in pairs]) / np.mean([true for _, true in pairs]))
 
 
-def report(title: str, values: NDArray[np.float64], ladders: Ladders) -> list[str]:
+def report(
+    title: str,
+    values: NDArray[np.float64],
+    ladders: Ladders,
+    baselines: Mapping[str, NDArray[np.float64]] = MappingProxyType({}),
+) -> list[str]:
     """What to print of a teacher: order, spread, and error by kind of material and by codec.
 
     Args:
         title: of the material.
         values: predicted MS-SSIM target, in units of the head.
         ladders: what was predicted.
+        baselines: other predictions by name, in units of the head.
     """
     found = values * QUALITY_SPREAD_DB + QUALITY_CENTRE_DB
     lines = [f"{title}: {len(values)} encodes of {len(set(ladders.content))} contents"]
@@ -104,6 +111,8 @@ def report(title: str, values: NDArray[np.float64], ladders: Ladders) -> list[st
     for name, chosen in groups.items():
         part = _part(ladders, chosen)
         lines.append(_row(name, found[chosen], part))
+        for other, theirs in baselines.items():
+            lines.append(_row(f"  {other}", theirs[chosen] * QUALITY_SPREAD_DB + QUALITY_CENTRE_DB, part))
         lines.append(_row("  bits per pixel", ladders.bits[chosen], part))
     bias = np.array([(found - ladders.quality)[chosen].mean() for chosen in _contents(ladders)])
     lines.append(f"bias per content {bias.mean():+.2f} dB, deviation {bias.std():.2f}")

@@ -6,6 +6,7 @@ The rule is fixed and needs no list: the digest of a name decides. Where a table
 
 import csv
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,11 +123,47 @@ def joined(*parts: Material) -> Material:
 
 def sources(folder: Path) -> Mapping[str, str]:
     """The source of each file by the table beside the folder; empty where there is none."""
+    return {name: row["source"] for name, row in _table(folder).items()}
+
+
+def account(folder: Path, training: Material, evaluation: Material) -> list[str]:
+    """Where the files of a folder come from: a Markdown table of sources with licences, and how many files served.
+
+    Args:
+        folder: of photographs or clips; a table beside it has the columns ``file``, ``source`` and ``licence``.
+        training: what trained; may hold files of other folders.
+        evaluation: what was held back.
+    """
+    table, rows = _table(folder), Counter[tuple[str, str, int]]()
+    for part, material in enumerate((training, evaluation)):
+        names = [clip.name for clip in material.clips] + [path.name for path in material.photographs]
+        for name in names:
+            if (folder / name).exists():
+                row = table.get(name, {})
+                rows[row.get("source", "not stated"), row.get("licence", "not stated"), part] += 1
+    lines = [f"| source of {folder.name} | licence | trained | held back |", "|---|---|---|---|"]
+    for source, licence in sorted({key[:2] for key in rows}):
+        lines.append(f"| {source} | {licence} | {rows[source, licence, 0]} | {rows[source, licence, 1]} |")
+    return lines
+
+
+def rules() -> str:
+    """What is held back, in words."""
+    (word, photograph), (_, source), (clip_word, clip) = _PHOTOGRAPHS, _PHOTOGRAPH_SOURCES, _CLIP_SOURCES
+    return (
+        f"a file or source is held back where the first eight bytes of the SHA-256 of a word and its name are a "
+        f"multiple of n: photographs `{word}: FILE`, n = {photograph}; whole sources of photographs "
+        f"`{word}: SOURCE`, n = {source}; whole sources of clips `{clip_word}: SOURCE`, n = {clip}"
+    )
+
+
+def _table(folder: Path) -> dict[str, dict[str, str]]:
+    """The rows of the table beside a folder by file name; none where there is no table."""
     table = folder.with_name(folder.name + ".csv")
     if not table.exists():
         return {}
     with table.open(encoding="utf-8", newline="") as file:
-        return {row["file"]: row["source"] for row in csv.DictReader(file)}
+        return {row["file"]: row for row in csv.DictReader(file)}
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -16,8 +16,8 @@ from pipeline.synthesis.planes import Shape, Video420
 from pipeline.synthesis.sources import render
 from pipeline.teachers import internvideo2_tiny
 from pipeline.teachers.pretraining import __main__ as pretrain
-from pipeline.teachers.pretraining import examples
-from pipeline.teachers.pretraining.evaluation import hand_features
+from pipeline.teachers.pretraining import examples, watched_run
+from pipeline.teachers.pretraining.evaluation import Ladders, hand_features, ridge_on_hand_features
 from pipeline.teachers.pretraining.examples import (
     CELLS,
     CLIP_PX,
@@ -32,6 +32,8 @@ from pipeline.teachers.pretraining.examples import (
     fragments,
     make_groups,
 )
+from pipeline.teachers.pretraining.natural.examples import NaturalVariety
+from pipeline.teachers.pretraining.natural.material import Material
 from pipeline.teachers.pretraining.objectives import WEIGHTS, Predictions, cells_of, losses, perceived, total
 from pipeline.teachers.pretraining.replay import Replay
 from pipeline.teachers.pretraining.statistics import clip_statistics, token_statistics
@@ -131,6 +133,8 @@ def test_replay_gives_back_what_was_written_and_skips_what_is_being_written(tmp_
     assert drawn.clips.shape == (20, ENCODES, *CLIP)
     assert all(any(np.array_equal(targets, want) for want in wanted) for targets in drawn.targets)
     assert replay.filled() == 2
+    replay.sample(np.random.default_rng(1), 5, counted=False)
+    assert replay._counts[1] == 20
 
 
 def test_continued_run_equals_uninterrupted_run(tmp_path):
@@ -153,8 +157,8 @@ def test_continued_run_equals_uninterrupted_run(tmp_path):
 
 def test_a_run_that_goes_on_generates_the_contents_after_those_that_were_made(tmp_path, monkeypatch):
     first = []
-    monkeypatch.setattr(pretrain, "start_generators", lambda *arguments: first.append(arguments[-1]) or [])
-    monkeypatch.setattr(pretrain, "wait_until_filled", lambda *_: True)
+    monkeypatch.setattr(watched_run, "start_generators", lambda *arguments: first.append(arguments[-1]) or [])
+    monkeypatch.setattr(watched_run, "wait_until_filled", lambda *_: True)
     plan = Plan(steps=0, compiled=False)
     for made in (None, 6007):
         if made:
@@ -274,6 +278,25 @@ def test_export_is_half_precision_and_small(tmp_path):
     assert set(weights) == set(run.pretrainer.model.state_dict())
 
 
+def test_the_card_of_a_natural_teacher_has_its_command_its_sources_and_what_was_held_back(tmp_path):
+    (tmp_path / "photos.csv").write_text("file,source,licence\na.jpg,s,CC0\nb.jpg,t,MIT\n", encoding="utf-8")
+    photographs = [tmp_path / "photos" / name for name in ("a.jpg", "b.jpg")]
+    photographs[0].parent.mkdir()
+    for path in photographs:
+        path.touch()
+    training, held = (Material(photographs=(path,), sizes=((300, 300),)) for path in photographs)
+    variety = NaturalVariety(**{**vars(TRAINING), "name": "natural", "material": training, "natural": 0.7})
+    run = Run(Plan(steps=7, heads_first=2, learning_rate=6e-4, compiled=False))
+    pretrain.export(run, tmp_path / "out", 12, [], variety, (held, [tmp_path / "photos"]))
+    card = (tmp_path / "out" / "README.md").read_text()
+    command = "python -m pipeline.teachers.pretraining --steps 7 --seed 1 --learning-rate 0.0006 --warmup 200"
+    assert f"`{command} --initial TEACHER --photos PHOTOS`" in card
+    assert "70% of the contents are natural: photographs (1 files)" in card
+    assert "`evaluation: FILE`, n = 18" in card
+    assert "| s | CC0 | 1 | 0 |\n| t | MIT | 0 | 1 |\n" in card
+    assert "natural video" not in card
+
+
 def test_hand_features_are_finite_and_see_blur():
     rng = np.random.default_rng(1)
     sharp = rng.integers(0, 256, (1, *CLIP), dtype=np.uint8)
@@ -281,3 +304,27 @@ def test_hand_features_are_finite_and_see_blur():
     features = hand_features(np.concatenate([sharp, flat]))
     assert np.isfinite(features).all()
     assert (features[0, :3] > features[1, :3])[:2].all()
+
+
+def test_ridge_is_fitted_on_groups_alone_or_stacked_and_predicts_the_mean_over_views(tmp_path):
+    groups = [_group(seed) for seed in range(4)]
+    stacked = Group(*(np.stack([getattr(group, name) for group in groups]) for name in vars(groups[0])))
+    clips = np.stack([groups[0].clips, groups[1].clips], axis=1)
+    blank = np.zeros(len(clips))
+    names = np.array(["a"] * len(clips))
+    ladders = Ladders(clips, blank, blank, blank, names, names, blank.astype(np.int64))
+    found = ridge_on_hand_features(groups, ladders)
+    assert found == pytest.approx(ridge_on_hand_features([stacked], ladders))
+    alone = [ridge_on_hand_features(groups, replace(ladders, clips=clips[:, [view]])) for view in (0, 1)]
+    assert found == pytest.approx(np.mean(alone, axis=0))
+
+
+def test_an_exported_teacher_is_measured_in_place_of_the_last_checkpoint(tmp_path):
+    pretrain.export(Run(Plan(steps=1, seed=5, compiled=False)), tmp_path / "teacher", 1, [])
+    options = pretrain._parser().parse_args(["--folder", str(tmp_path), "--initial", str(tmp_path / "teacher")])
+    name, teacher = pretrain._teacher(options)
+    weights = load_file(tmp_path / "teacher" / "model.safetensors")
+    assert name == str(tmp_path / "teacher")
+    assert torch.equal(teacher.model.state_dict()["head.weight"], weights["head.weight"].float())
+    with pytest.raises(PipelineError, match="train first"):
+        pretrain._teacher(pretrain._parser().parse_args(["--folder", str(tmp_path)]))

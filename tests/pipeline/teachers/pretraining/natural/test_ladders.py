@@ -19,7 +19,9 @@ def test_ladders_have_every_codec_and_encodes_with_views_of_their_own(material, 
     # The first encodes of two ladders are nearly transparent: what differs is where they are looked at.
     first, second = ladders.clips[0, 0].astype(float), ladders.clips[STEPS, 0].astype(float)
     assert np.abs(first - second).mean() > 5
-    text = "\n".join(report("title", (ladders.quality - 16) / 5, ladders))
+    perfect = (ladders.quality - 16) / 5
+    text = "\n".join(report("title", perfect, ladders, {"the other way": -perfect}))
+    assert "the other way          -1.000  -1.000" in text
     assert "all                       1.000   1.000     1.00    1.00" in text
     assert "bias per content +0.00 dB, deviation 0.00" in text
 

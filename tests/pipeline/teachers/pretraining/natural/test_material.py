@@ -9,7 +9,9 @@ from pipeline.synthesis.planes import Shape
 from pipeline.synthesis.sources import render
 from pipeline.teachers.pretraining.natural.footage import FootageError
 from pipeline.teachers.pretraining.natural.material import (
+    Material,
     MaterialError,
+    account,
     clips,
     held_back,
     joined,
@@ -84,3 +86,19 @@ def test_material_is_none_without_folders_and_joined_with_both(tmp_path, capsys)
     assert found is not None
     assert len(joined(*found).photographs) == 30
     assert capsys.readouterr().out == ""
+
+
+def test_a_table_of_sources_counts_what_trained_and_what_was_held_back(tmp_path):
+    folder = _photographs(tmp_path / "photos", 5)
+    (tmp_path / "photos.csv").write_text(
+        "file,source,licence\n000.png,b,CC0\n001.png,a,MIT\n002.png,b,CC0\n003.png,b,MIT\n", encoding="utf-8"
+    )
+    paths = sorted(folder.iterdir())
+    lines = account(folder, Material(photographs=(*paths[:2], paths[4])), Material(photographs=tuple(paths[2:4])))
+    assert lines[2:] == [
+        "| a | MIT | 1 | 0 |",
+        "| b | CC0 | 1 | 1 |",
+        "| b | MIT | 0 | 1 |",
+        "| not stated | not stated | 1 | 0 |",
+    ]
+    assert account(tmp_path, Material(photographs=tuple(paths)), Material())[2:] == []
