@@ -20,6 +20,7 @@ _COMMANDS = {
     "score": "Score videos with a trained student.",
     "compare": "Say which of two videos is better, and how sure that is.",
     "export": "Write a student as an ONNX file.",
+    "study": "Tabulate DVC experiments, paired by seed.",
     "card": "Copy a student to a folder to publish, with test figures in its card.",
 }
 """Plain verb → its line; its module in ``pipeline.commands`` has a function of that name."""

@@ -65,7 +65,8 @@ def test_distill_and_evaluate_need_no_teacher(tmp_path):
     assert len((results / "curves.csv").read_text().splitlines()) == 1 + 2
     results = tmp_path / "results/evaluate"
     assert {file.name for file in results.iterdir()} == {
-        *("metrics.json", "predictions.csv", "baselines.csv", "differences.csv", "details.csv", "timing.json"),
+        *("metrics.json", "summary.json", "timing.json"),
+        *("predictions.csv", "baselines.csv", "differences.csv", "details.csv"),
     }
     header = (results / "predictions.csv").read_text().splitlines()[0]
     assert header == "video_id,mos,teacher,student"
