@@ -15,13 +15,19 @@ from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat, PositiveInt, TypeAdapter, ValidationError
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cache.store.scratch import dvc_project
 from pipeline.core.errors import PipelineError, explained
 from pipeline.core.files import write_json, write_rows
 
 Split = Literal["train", "val", "test"]
 DATA_ROOT = Path("data")
+CLIP_DIGEST = "clip_digest"
+"""Text column of the target store: the SHA-256 of the pixels that the teacher saw, row by row."""
 _MAX_FIELD_CHARS = 1 << 16
+_Numbers = TypeVar("_Numbers", float, NDArray[np.float64])
 
 
 CLIP_DIGEST = "clip_digest"
@@ -112,6 +118,19 @@ class ScoreScale:
     low: FiniteFloat
     high: FiniteFloat
     published_direction: Literal["higher_is_better", "lower_is_better"] = "higher_is_better"
+
+    @property
+    def length(self) -> float:
+        """From the worst score to the best."""
+        return self.high - self.low
+
+    def to_unit(self, mos: _Numbers) -> _Numbers:
+        """Scores mapped linearly so that the scale's ends are 0 and 1."""
+        return (mos - self.low) / self.length
+
+    def from_unit(self, values: _Numbers) -> _Numbers:
+        """What `to_unit` undoes."""
+        return self.low + values * self.length
 
     def turned(self, score: float) -> float:
         """A published score as MOS, higher is better; and a MOS as it was published, for it is its own inverse."""
@@ -302,6 +321,7 @@ def _raise_all(problems: list[str]) -> None:
     if problems:
         shown = problems[:50] + ([f"… and {len(problems) - 50} more"] if len(problems) > 50 else [])
         raise ManifestError("\n".join(shown))
+<<<<<<< HEAD
 
 
 def to_unit(label: Label, video: Video, scales: dict[str, ScoreScale]) -> float:
@@ -309,3 +329,5 @@ def to_unit(label: Label, video: Video, scales: dict[str, ScoreScale]) -> float:
     scale = scales[video.dataset]
     assert label.mos is not None
     return (label.mos - scale.low) / (scale.high - scale.low)
+=======
+>>>>>>> ba94b70 (teacher.json is read once and handed on; a score on its scale, a row's status and the pixels' column have one home each)

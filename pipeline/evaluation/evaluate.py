@@ -78,7 +78,16 @@ def evaluate(settings: EvaluateSettings, paths: DataPaths, student_folder: Path,
         views, vectors = describe_videos(student, data, test, description="evaluate: student")
         means = np.array([scores.mean() for scores in views])
         predictions = {"student": calibrated(student.calibrations(), test, means)}
+<<<<<<< HEAD
         predictions |= _others(data, test, paths.videos.parent)
+=======
+        if (teacher := _teacher(data, test)) is not None:
+            predictions["teacher"] = teacher
+        for name, unit in baselines(data, test, paths.videos.parent).items():
+            predictions[name] = np.array(
+                [entry.scale.from_unit(float(value)) for entry, value in zip(test, unit, strict=True)]
+            )
+>>>>>>> ba94b70 (teacher.json is read once and handed on; a score on its scale, a row's status and the pixels' column have one home each)
     metrics = {name: metrics_of(test, values, settings) for name, values in predictions.items()}
     intervals = _intervals(student, test, views)
     metrics["student"] |= _interval_metrics(test, intervals)
@@ -171,7 +180,7 @@ def _intervals(student: StudentModel, entries: Sequence[VideoRows], views: Seque
 def _interval_metrics(entries: Sequence[VideoRows], intervals: np.ndarray) -> dict[str, float]:
     """Share of the test videos whose score lies in its interval, and mean width as a share of the scale."""
     mos = np.array([entry.label.mos for entry in entries], dtype=np.float64)
-    lengths = np.array([entry.scale.high - entry.scale.low for entry in entries])
+    lengths = np.array([entry.scale.length for entry in entries])
     inside = (intervals[:, 0] <= mos) & (mos <= intervals[:, 1])
     return {
         "interval_coverage": float(inside.mean()),
@@ -189,5 +198,10 @@ def _by_dataset(entries: Sequence[VideoRows]) -> list[tuple[np.ndarray, np.ndarr
     return groups
 
 
+<<<<<<< HEAD
 def _from_unit(entry: VideoRows, value: float) -> float:
     return float(entry.scale.low + value * (entry.scale.high - entry.scale.low))
+=======
+def _rounded(value: float) -> float:
+    return round(float(value), 6)
+>>>>>>> ba94b70 (teacher.json is read once and handed on; a score on its scale, a row's status and the pixels' column have one home each)

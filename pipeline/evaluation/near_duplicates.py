@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_chunked
 
-from cache.store import open_store
+from cache.store import OK, open_store
 from pipeline.core.manifest import read_labels
 
 NEAR = 0.05
@@ -33,7 +33,7 @@ def near_duplicates(targets: Path, labels: Path) -> list[str]:
     """
     store = open_store(targets)
     kind = next((kind for kind in _KINDS if kind in store.arrays), None)
-    rows = np.flatnonzero(store.status == 1)
+    rows = np.flatnonzero(store.status == OK)
     if kind is None or not rows.size:
         return []
     by_id = {label.video_id: label for label in read_labels(labels)}

@@ -212,13 +212,13 @@ class QualityScorer:
         distances = [part.distance for part in parts if part.distance is not None]
         distance = float(np.median(distances)) if distances else None
         low, high = self.calibration.interval(score, float(weights**2 @ [part.view_variance for part in parts]))
-        domain, scale = self.record.domain, self.calibration
+        domain, fit = self.record.domain, self.calibration
         return VideoScore(
             score=score,
             low=low,
             high=high,
             mean=float(np.mean(curve)),
-            harmonic_mean=harmonic_mean(np.array(curve), scale.scale_low, scale.scale_high),
+            harmonic_mean=harmonic_mean(np.array(curve), fit.scale),
             percentile_5=float(np.percentile(curve, _LOW_PERCENTILE)),
             view_scores=tuple((weights @ np.stack([part.view_scores for part in parts])).tolist()),
             segments=tuple(self._segment_score(part, head.fps) for part in parts),
@@ -229,10 +229,10 @@ class QualityScorer:
             ),
             domain_distance=distance,
             out_of_domain=None if distance is None or domain is None else distance > domain.threshold,
-            dataset=scale.dataset,
-            score_name=scale.score_name,
-            scale_low=scale.scale_low,
-            scale_high=scale.scale_high,
+            dataset=fit.dataset,
+            score_name=fit.score_name,
+            scale_low=fit.scale_low,
+            scale_high=fit.scale_high,
             width=head.width,
             height=head.height,
             fps=head.fps,

@@ -147,7 +147,7 @@ def test_a_change_recomputes_exactly_the_rows_concerned(
 
 
 def test_every_field_of_a_fingerprint_is_changed_above(world: World) -> None:
-    specs = target_specs(plan_of(world.folder, **WHOLE).settings, world.folder / "teacher")
+    specs = target_specs((plan := plan_of(world.folder, **WHOLE)).settings, plan.teacher)
     assert {name for spec in specs for name in spec.fingerprint} == set(FIELDS)
 
 
@@ -157,8 +157,9 @@ def test_a_store_with_another_fingerprint_is_refused_field_by_field(
 ) -> None:
     world.extract()
     change = FIELDS[name][0]
-    settings = plan_of(world.folder, **(WHOLE | (change(world, monkeypatch) or {}))).settings
-    asked = {spec.name: spec.fingerprint for spec in target_specs(settings, world.folder / "teacher")}
+    changed = change(world, monkeypatch) or {}
+    plan = plan_of(world.folder, **(WHOLE | changed))
+    asked = {spec.name: spec.fingerprint for spec in target_specs(plan.settings, plan.teacher)}
     with pytest.raises(FingerprintMismatchError) as refused:
         open_store(world.folder / "targets.zarr", asked)
     lines = str(refused.value).splitlines()[1:-1]
