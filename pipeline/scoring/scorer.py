@@ -52,6 +52,8 @@ class ScoringOptions:
         segment_seconds: least length of a segment; a video shorter than twice this is one segment.
         window_seconds: least length of a window of the curve.
         decoding: limits, and what raw video does not tell of itself.
+        repeats: whether a video that is too short for the student repeats frames, also where its training videos could
+            not.
         limits: of the worker process, for each segment; the first includes hashing the file and counting its frames.
     """
 
@@ -60,6 +62,7 @@ class ScoringOptions:
     segment_seconds: float = 10.0
     window_seconds: float = 1.0
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
+    repeats: bool = False
     limits: Limits = field(default_factory=lambda: Limits(seconds=600.0, memory_bytes=4 << 30, cpu_seconds=1200.0))
 
 
@@ -168,7 +171,7 @@ class QualityScorer:
             num_views=self.options.num_views or self.record.num_views,
             segment_seconds=self.options.segment_seconds,
             window_seconds=self.options.window_seconds,
-            repeat=self.record.repeat,
+            repeat=self.record.repeat or self.options.repeats,
             decoder=self.record.decoder,
             options=self.options.decoding,
         )
@@ -221,9 +224,9 @@ class QualityScorer:
             harmonic_mean=harmonic_mean(np.array(curve), fit.scale),
             percentile_5=float(np.percentile(curve, _LOW_PERCENTILE)),
             view_scores=tuple((weights @ np.stack([part.view_scores for part in parts])).tolist()),
-            segments=tuple(self._segment_score(part, head.fps) for part in parts),
+            segments=tuple(self._segment_score(part, head) for part in parts),
             curve=tuple(
-                WindowScore(start_seconds=span.start / head.fps, stop_seconds=span.stop / head.fps, score=value)
+                WindowScore(start_seconds=head.seconds(span.start), stop_seconds=head.seconds(span.stop), score=value)
                 for part in parts
                 for span, value in part.windows
             ),
@@ -239,14 +242,15 @@ class QualityScorer:
             num_frames=head.num_frames,
             sha256=head.digest,
             decoder=head.decoder,
+            notes=head.notes,
             model=self.model,
         )
 
-    def _segment_score(self, part: "_ScoredSegment", fps: float) -> SegmentScore:
+    def _segment_score(self, part: "_ScoredSegment", head: VideoHead) -> SegmentScore:
         low, high = self.calibration.interval(part.score, part.view_variance)
         return SegmentScore(
-            start_seconds=part.span.start / fps,
-            stop_seconds=part.span.stop / fps,
+            start_seconds=head.seconds(part.span.start),
+            stop_seconds=head.seconds(part.span.stop),
             score=part.score,
             low=low,
             high=high,

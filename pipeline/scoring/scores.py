@@ -68,6 +68,7 @@ class VideoScore:
         num_frames: exact.
         sha256: of the file.
         decoder: name and version.
+        notes: what else is to be known of the video: interlaced, variable rate, HDR without tone mapping, …
         model: the beginning of a SHA-256 over the weights.
     """
 
@@ -93,6 +94,7 @@ class VideoScore:
     sha256: str
     decoder: str
     model: str
+    notes: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
