@@ -30,10 +30,6 @@ _MAX_FIELD_CHARS = 1 << 16
 _Numbers = TypeVar("_Numbers", float, NDArray[np.float64])
 
 
-CLIP_DIGEST = "clip_digest"
-"""Text column of the target store: the SHA-256 of the pixels that the teacher saw, row by row."""
-
-
 class ManifestError(PipelineError):
     """A table is missing, malformed, or contradicts itself or another."""
 
@@ -321,13 +317,3 @@ def _raise_all(problems: list[str]) -> None:
     if problems:
         shown = problems[:50] + ([f"… and {len(problems) - 50} more"] if len(problems) > 50 else [])
         raise ManifestError("\n".join(shown))
-<<<<<<< HEAD
-
-
-def to_unit(label: Label, video: Video, scales: dict[str, ScoreScale]) -> float:
-    """A label's MOS on the scale from 0 (worst) to 1."""
-    scale = scales[video.dataset]
-    assert label.mos is not None
-    return (label.mos - scale.low) / (scale.high - scale.low)
-=======
->>>>>>> ba94b70 (teacher.json is read once and handed on; a score on its scale, a row's status and the pixels' column have one home each)

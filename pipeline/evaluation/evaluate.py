@@ -78,16 +78,7 @@ def evaluate(settings: EvaluateSettings, paths: DataPaths, student_folder: Path,
         views, vectors = describe_videos(student, data, test, description="evaluate: student")
         means = np.array([scores.mean() for scores in views])
         predictions = {"student": calibrated(student.calibrations(), test, means)}
-<<<<<<< HEAD
         predictions |= _others(data, test, paths.videos.parent)
-=======
-        if (teacher := _teacher(data, test)) is not None:
-            predictions["teacher"] = teacher
-        for name, unit in baselines(data, test, paths.videos.parent).items():
-            predictions[name] = np.array(
-                [entry.scale.from_unit(float(value)) for entry, value in zip(test, unit, strict=True)]
-            )
->>>>>>> ba94b70 (teacher.json is read once and handed on; a score on its scale, a row's status and the pixels' column have one home each)
     metrics = {name: metrics_of(test, values, settings) for name, values in predictions.items()}
     intervals = _intervals(student, test, views)
     metrics["student"] |= _interval_metrics(test, intervals)
@@ -134,7 +125,7 @@ def _others(data: AlignedData, test: Sequence[VideoRows], data_root: Path) -> di
     teacher = _teacher(data, test)
     found = {} if teacher is None else {"teacher": teacher}
     for name, unit in baselines(data, test, data_root).items():
-        found[name] = np.array([_from_unit(entry, value) for entry, value in zip(test, unit, strict=True)])
+        found[name] = np.array([entry.scale.from_unit(float(value)) for entry, value in zip(test, unit, strict=True)])
     return found
 
 
@@ -196,12 +187,3 @@ def _by_dataset(entries: Sequence[VideoRows]) -> list[tuple[np.ndarray, np.ndarr
         mos = np.array([entries[index].label.mos for index in rows], dtype=np.float64)
         groups.append((rows, mos, [entries[index].label.content for index in rows]))
     return groups
-
-
-<<<<<<< HEAD
-def _from_unit(entry: VideoRows, value: float) -> float:
-    return float(entry.scale.low + value * (entry.scale.high - entry.scale.low))
-=======
-def _rounded(value: float) -> float:
-    return round(float(value), 6)
->>>>>>> ba94b70 (teacher.json is read once and handed on; a score on its scale, a row's status and the pixels' column have one home each)
