@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from pipeline.core.errors import PipelineError, told_without_traceback
+from pipeline.core.errors import PipelineError, without_traceback
 
 _GROUPS = {
     "cache": "Inspect, verify, compare and convert stores.",
@@ -28,7 +28,7 @@ _COMMANDS = {
 
 def main() -> None:
     """Entry of the console script; what a user can mend is printed without a traceback and ends with exit status 1."""
-    with told_without_traceback(_known_errors):
+    with without_traceback(_known_errors):
         _application(sys.argv[1:])()
 
 

@@ -167,16 +167,16 @@ def read_labels(path: Path) -> list[Label]:
     return labels
 
 
-def content_leaks(labels: Sequence[Label], told: Mapping[str, str] | None = None) -> list[str]:
+def content_leaks(labels: Sequence[Label], shown: Mapping[str, str] | None = None) -> list[str]:
     """Names each content that stands in more than one split, and a video of it in each; an empty list is good.
 
     Args:
         labels: of all videos.
-        told: video_id → how a message calls the video; by its name where it is left out.
+        shown: video_id → how a message names the video; its video_id when not given.
     """
     splits: dict[str, dict[str, str]] = {}
     for label in labels:
-        name = (told or {}).get(label.video_id, label.video_id)
+        name = (shown or {}).get(label.video_id, label.video_id)
         splits.setdefault(label.content, {}).setdefault(label.split, name)
     return [
         f"content {content!r} is in the splits "

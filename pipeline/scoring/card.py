@@ -126,7 +126,7 @@ def card_text(config: Mapping[str, Any], additions: Additions) -> str:
 
     record = config.get("provenance") or {}
     if lacking := sorted({"digests", "teacher", "distill", "metrics"} - record.keys()):
-        raise CardError(f"the student's config.json does not tell its {', '.join(lacking)}; run distill again")
+        raise CardError(f"the student's config.json does not have its {', '.join(lacking)}; run distill again")
     view = (config.get("view") or {}).get("view", {})
     card = ModelCard.from_template(
         _metadata(config, additions),

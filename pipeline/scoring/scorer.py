@@ -32,7 +32,7 @@ from pipeline.scoring.segments import ScoringTask, SegmentClips, Span, VideoHead
 from pipeline.students.shared.calibration import view_variance
 from pipeline.students.shared.domain import video_vector
 from pipeline.video.decoder import DecodeOptions
-from pipeline.workers.local import WorkerRoom
+from pipeline.workers.local import Worker
 from pipeline.workers.tasks import Limits, Lost
 
 _LOW_PERCENTILE = 5.0
@@ -83,7 +83,7 @@ class QualityScorer:
         self.calibration = self.record.calibration(self.options.dataset)
         self.model = predictor.digest
         self._predictor = predictor
-        self._room = WorkerRoom(self.options.limits)
+        self._worker = Worker(self.options.limits)
 
     @classmethod
     def from_pretrained(
@@ -154,7 +154,7 @@ class QualityScorer:
 
     def close(self) -> None:
         """Ends the worker process."""
-        self._room.close()
+        self._worker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -182,19 +182,19 @@ class QualityScorer:
             return
         finished = False
         try:
-            self._room.ask(advance, self._task(paths[0]))
+            self._worker.ask(advance, self._task(paths[0]))
             for path, following in zip(paths, [*paths[1:], None], strict=True):
                 going_on = True
                 while going_on:
-                    answer = self._room.answer()
+                    answer = self._worker.answer()
                     going_on = isinstance(answer, VideoHead | SegmentClips)
                     finished = not going_on and following is None
                     if not finished:
-                        self._room.ask(advance, None if going_on or following is None else self._task(following))
+                        self._worker.ask(advance, None if going_on or following is None else self._task(following))
                     yield path, answer
         finally:
             if not finished:
-                self._room.close()
+                self._worker.close()
 
     def _score_segment(self, segment: SegmentClips) -> "_ScoredSegment":
         raw, embeddings = self._predictor(segment.views)

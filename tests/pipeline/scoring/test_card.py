@@ -80,7 +80,7 @@ def test_a_student_without_scores_or_domain_says_so(config):
 
 
 def test_what_is_missing_is_told(config, tmp_path):
-    with pytest.raises(CardError, match="does not tell its digests, metrics, teacher; run distill again"):
+    with pytest.raises(CardError, match="does not have its digests, metrics, teacher; run distill again"):
         card_text(config | {"provenance": {"distill": {}}}, Additions())
     with pytest.raises(CardError, match="run the stage evaluate first"):
         read_figures(tmp_path)
