@@ -146,7 +146,7 @@ def _experiment(entry: Mapping[str, Any], metric: str) -> Experiment:
 def _value(state: Mapping[str, Any], metric: str) -> tuple[float, str]:
     """The metric's value, or NaN and why there is none."""
     files = (state["data"] or {}).get("metrics") or {}
-    known = {f"{file}:{key}": each for file, inside in files.items() for key, each in _dotted(inside["data"]).items()}
+    known = {f"{file}:{key}": each for file, inside in files.items() for key, each in dotted(inside["data"]).items()}
     found = {key: each for key, each in known.items() if metric in (key, key.partition(":")[2])}
     if len(found) > 1:
         return math.nan, f"several files have {metric!r}: {', '.join(found)}; say which"
@@ -176,7 +176,7 @@ def _older_named(experiments: Sequence[Experiment]) -> list[Experiment]:
 def _parameters(state: Mapping[str, Any]) -> Parameters:
     """All but ``runtime``, which changes no result."""
     files = (state["data"] or {}).get("params") or {}
-    every = {key: value for inside in files.values() for key, value in _dotted(inside["data"]).items()}
+    every = {key: value for inside in files.values() for key, value in dotted(inside["data"]).items()}
     return {key: value for key, value in every.items() if not key.startswith("runtime.")}
 
 
@@ -185,12 +185,12 @@ def _files(state: Mapping[str, Any]) -> dict[str, str]:
     return {path: each["hash"] for path, each in {**(data.get("deps") or {}), **(data.get("outs") or {})}.items()}
 
 
-def _dotted(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested values by dotted names."""
+def dotted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values by dotted names, every number a float."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            flat |= {f"{key}.{name}": each for name, each in _dotted(value).items()}
+            flat |= {f"{key}.{name}": each for name, each in dotted(value).items()}
         else:
             flat[key] = float(value) if isinstance(value, int) and not isinstance(value, bool) else value
     return flat

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.core.agreement import Interval, paired_difference
 from pipeline.core.errors import nearest
 from pipeline.core.files import file_digest, write_json, write_rows
-from pipeline.evaluation.experiments import EVERY, Commit, Experiment, Parameters, StudyError, read_commit
+from pipeline.evaluation.experiments import EVERY, Commit, Experiment, Parameters, StudyError, dotted, read_commit
 
 METRIC = "results/evaluate/summary.json:student"
 """SRCC of the student on the test split."""
@@ -90,7 +90,7 @@ def make_study(
         root: the project, whose teacher and tables the digests are of.
         name: of the study; see `read_commit`.
         metric: see `read_commit`.
-        base: ``parameter=value``, the names dotted, the values as in YAML.
+        base: ``parameter=value``, each parameter by its dotted name or by the last part of it.
 
     Raises:
         StudyError: no experiment counts, or no row has such a base.
@@ -110,10 +110,8 @@ def make_study(
     pairs = {key: _pairs(group, groups, base_values) for key, group in groups.items()}
     if base and not any(pairs.values()):
         raise StudyError(f"no experiment has one of the same seeds and setting but for {', '.join(base)}; queue some")
-    for key, group in groups.items():
-        if base and not _is_base(group[0], base_values):
-            paired = [one for one, _ in pairs[key]]
-            left_out += [_named(each, in_words, _UNPAIRED) for each in group if each not in paired]
+    paired = [one for group in pairs.values() for one, _ in group]
+    unpaired = [each for each in counted if base and each not in paired and not _is_base(each, base_values)]
     return Study(
         name=name,
         commit=commit.revision,
@@ -121,7 +119,7 @@ def make_study(
         **_digests(root, commit.here, counted),
         base=base_values,
         rows=[_row(group, pairs[key], commit, in_words) for key, group in groups.items()],
-        left_out=left_out,
+        left_out=left_out + [_named(each, in_words, _UNPAIRED) for each in unpaired],
     )
 
 
@@ -196,21 +194,20 @@ def _named(experiment: Experiment, in_words: Callable[[Parameters], str], reason
 
 
 def _parsed(base: Sequence[str], known: Parameters) -> Parameters:
-    """``parameter=value`` as parameters."""
+    """``parameter=value`` as parameters; a name may be the last part of one's dotted name."""
     values: Parameters = {}
     for text in base:
-        key, _, value = text.partition("=")
-        if key not in known or not value:
+        name, _, value = text.partition("=")
+        keys = [key for key in known if key == name or key.endswith(f".{name}")]
+        if len(keys) != 1 or not value:
+            found = f"; {name} may be {' or '.join(keys)}" if len(keys) > 1 else nearest(name, known)
             raise StudyError(
-                f"got the base {text!r}; expected parameter=value, a parameter of params.yaml that is no seed"
-                f"{nearest(key, known)}"
+                f"got the base {text!r}; expected parameter=value, a parameter of params.yaml that is no seed{found}"
             )
         try:
-            values[key] = json.loads(value)
+            values |= dotted({keys[0]: json.loads(value)})
         except json.JSONDecodeError:
-            values[key] = value
-        if isinstance(values[key], int) and not isinstance(values[key], bool):
-            values[key] = float(values[key])
+            values[keys[0]] = value
     return values
 
 

@@ -56,6 +56,11 @@ def test_a_base_serves_every_student_and_pairs_equal_seeds(shown, tmp_path):
     assert unpaired == {"sizes-with-3", "sizes-with-6"}
 
 
+@pytest.mark.parametrize("spelling", ["tokens=0", "losses.tokens=0.0", "distill.losses.tokens=0"])
+def test_a_base_may_be_spelled_shorter(shown, tmp_path, spelling):
+    assert make_study(shown, tmp_path, base=[spelling]).base == {"distill.losses.tokens": 0.0}
+
+
 def test_pairing_goes_by_seed_and_not_by_order(shown, tmp_path):
     pair = [experiment(shown, f"sizes-alone-{number}")["revs"][0]["data"]["metrics"] for number in (1, 2)]
     for metrics, value in zip(pair, (0.5, 0.7), strict=True):
@@ -117,6 +122,7 @@ def test_of_two_equal_experiments_the_newer_counts(shown, tmp_path):
         ({"base": ["distill.losses.token=0.0"]}, r"'distill.losses.token=0.0'.*did you mean 'distill.losses.tokens'"),
         ({"base": ["distill.seed=1"]}, "that is no seed"),
         ({"base": ["distill.losses.tokens"]}, "expected parameter=value"),
+        ({"base": ["oss.tokens=0"]}, "did you mean"),
         ({"base": ["distill.rate=0.25"]}, r"no experiment has one of the same .* but for distill.rate=0.25"),
     ],
 )
