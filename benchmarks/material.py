@@ -1,10 +1,8 @@
 """What measures are taken on: stores of random rows, a data set with clips and targets, real videos, small models."""
 
 import hashlib
-import json
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ from numpy.typing import NDArray
 
 from cache.build import Pool, build_store
 from cache.store import ArraySpec, Failed, Job, Rows, Unit
-from pipeline.core.files import file_digest
 from pipeline.core.manifest import Split, Video
 from pipeline.rendering.policy import ViewPolicy
 from pipeline.students.distillation.settings import DistillSettings
@@ -105,7 +102,7 @@ def write_teacher(folder: Path, variant: str = "default", *, num_frames: int = 8
     from pipeline.teachers import internvideo2_tiny
     from pipeline.teachers.adaptation.initial import teacher_config
     from pipeline.teachers.shared.preprocessing import FINETUNED
-    from pipeline.teachers.shared.saved import DESCRIPTION
+    from pipeline.teachers.shared.saved import save_teacher
 
     torch.manual_seed(0)
     if variant == "default":
@@ -113,10 +110,10 @@ def write_teacher(folder: Path, variant: str = "default", *, num_frames: int = 8
         config, preprocessing = InternVideo2Config(**{**own, "num_classes": 1}), internvideo2_tiny.PREPROCESSING
     else:
         config, preprocessing = variant_config(variant, num_frames=num_frames, num_classes=400), FINETUNED
-    InternVideo2(config).eval().save_pretrained(folder)
-    digest = file_digest(folder / "model.safetensors")
-    about = {"teacher": variant, "view_set": "main", "adapted": False, "weights_sha256": digest}
-    (folder / DESCRIPTION).write_text(json.dumps(about | {"preprocessing": asdict(preprocessing)}), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_teacher(
+        InternVideo2(config), folder, teacher=variant, view_set="main", adapted=False, preprocessing=preprocessing
+    )
     return folder
 
 

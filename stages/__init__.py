@@ -16,7 +16,7 @@ if _lacking := [name for name in ("av", "pydantic", "safetensors", "torch", "zar
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """Threads that wait must not burn a core that others need; set before anything loads a numerical library."""
 
-from pipeline.core.errors import PipelineError, told_without_traceback  # noqa: E402 - what it needs is looked for first
+from pipeline.core.errors import PipelineError, without_traceback  # noqa: E402 - what it needs is looked for first
 from pipeline.core.files import write_json  # noqa: E402
 
 RESULTS = Path("results")
@@ -31,7 +31,7 @@ def run_stage(main: Callable[[], None], *mendable: type[Exception]) -> None:
     """
     if "transformers" in sys.modules:
         sys.modules["transformers.utils.logging"].disable_progress_bar()
-    with told_without_traceback(lambda: (PipelineError, *mendable)):
+    with without_traceback(lambda: (PipelineError, *mendable)):
         main()
 
 

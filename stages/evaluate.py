@@ -5,8 +5,9 @@ from pathlib import Path
 
 from cache.store.errors import CacheError
 from pipeline.core.files import write_json, write_rows
-from pipeline.evaluation.evaluate import baseline_rows, difference_rows, evaluate, prediction_rows
+from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.near_duplicates import near_duplicates
+from pipeline.evaluation.tables import baseline_rows, detail_rows, difference_rows, prediction_rows, summary
 from pipeline.students.data.rows import DataPaths
 from stages import run_stage, timed
 from stages.params import load_params
@@ -22,8 +23,9 @@ def main() -> None:
         write_rows(results / "predictions.csv", prediction_rows(evaluation))
         write_rows(results / "baselines.csv", baseline_rows(evaluation))
         write_rows(results / "differences.csv", difference_rows(evaluation))
-        write_rows(results / "details.csv", evaluation.details)
+        write_rows(results / "details.csv", detail_rows(evaluation, paths.videos.parent))
         write_json(results / "metrics.json", evaluation.metrics)
+        write_json(results / "summary.json", summary(evaluation))
 
 
 if __name__ == "__main__":

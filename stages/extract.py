@@ -9,6 +9,7 @@ from pipeline.core.manifest import DATA_ROOT
 from pipeline.teachers.extraction.extract import extract
 from pipeline.teachers.extraction.extractor import Plan
 from pipeline.teachers.extraction.tuning import dry_run, propose
+from pipeline.teachers.shared.saved import load_teacher
 from stages import run_stage, timed
 from stages.params import load_params
 
@@ -24,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params()
     plan = Plan(
-        teacher=Path("models/teacher"),
+        teacher=load_teacher(Path("models/teacher")),
         clips=DATA_ROOT / "clips.zarr",
         settings=params.extract,
         device=params.runtime.device,

@@ -15,7 +15,7 @@ from pipeline.models.internvideo2 import InternVideo2
 from pipeline.models.pixels import normalise
 from pipeline.teachers.extraction.extract import extract
 from pipeline.teachers.extraction.extractor import Plan
-from pipeline.teachers.shared.saved import load_description
+from pipeline.teachers.shared.saved import load_teacher
 from stages.params import load_params
 
 LIMIT = "the same teacher, batches and threads on normalised tensors in RAM, nothing read and nothing kept"
@@ -42,9 +42,9 @@ def _figure(what: str, clips: Path, teacher: Path, views: int, goal: Goal | None
     params = load_params(_PARAMS)
     settings = params.extract.model_copy(update={"threads": 1})
     runtime: RuntimeSettings = params.runtime.model_copy(update={"workers": 1})
-    plan = Plan(teacher=teacher, clips=clips, settings=settings, device="cpu")
+    plan = Plan(teacher=load_teacher(teacher), clips=clips, settings=settings, device="cpu")
     model = InternVideo2.from_pretrained(teacher).eval()
-    preprocessing = load_description(teacher)["preprocessing"]
+    preprocessing = plan.teacher.preprocessing
     store = open_store(clips)
     pixels = normalise(
         torch.from_numpy(store.read("main", np.arange(len(store)))), preprocessing["mean"], preprocessing["std"]

@@ -140,11 +140,12 @@ def _render(folder: Path) -> Callable[[], object]:
 def _extract(folder: Path) -> Callable[[], object]:
     from pipeline.teachers.extraction.extract import extract
     from pipeline.teachers.extraction.extractor import Plan
+    from pipeline.teachers.shared.saved import load_teacher
     from stages.params import load_params
 
     params = load_params(_PARAMS)
     settings = params.extract.model_copy(update={"threads": 1})
-    plan = Plan(teacher=folder / "teacher", clips=folder / "clips.zarr", settings=settings, device="cpu")
+    plan = Plan(teacher=load_teacher(folder / "teacher"), clips=folder / "clips.zarr", settings=settings, device="cpu")
     return lambda: extract(plan, folder / "targets.zarr", params.runtime.model_copy(update={"workers": 1}))
 
 

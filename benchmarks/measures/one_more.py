@@ -18,6 +18,7 @@ from pipeline.core.manifest import write_videos as write_table
 from pipeline.core.registry import find
 from pipeline.rendering.render import clip_columns, clip_specs, clip_units, view_policies
 from pipeline.teachers.extraction.targets import target_specs, target_units
+from pipeline.teachers.shared.saved import load_teacher
 from stages.params import load_params
 
 LIMIT = "the stages render and extract on a set of that one video, with an empty pool"
@@ -66,7 +67,7 @@ def _fill(project: Path, old: Sequence[Unit], teacher: Path) -> None:
         _build("clips.zarr", specs, clip_units(videos, params.render.views_per_video), clip_columns(policies), "")
         clips = open_store("clips.zarr")
         wanted = target_units(clips, params.extract.view_set)
-        _build("targets.zarr", target_specs(params.extract, teacher), wanted, ["clip_digest"], "0" * 64)
+        _build("targets.zarr", target_specs(params.extract, load_teacher(teacher)), wanted, ["clip_digest"], "0" * 64)
 
 
 def _build(path: str, specs: Sequence[ArraySpec], wanted: Sequence[Unit], columns: Sequence[str], text: str) -> None:

@@ -148,7 +148,7 @@ class OldRows:
         for chunk in range(first // self.stored.chunk_rows, last // self.stored.chunk_rows + 1):
             distrust(self.store.files.path(self.stored.chunk(chunk)))
 
-    def _link(self, index: int, unit: Unit, pool: Pool, told: Entry) -> Entry:
+    def _link(self, index: int, unit: Unit, pool: Pool, entry: Entry) -> Entry:
         name = self.stored.chunk(index)
         path = self.store.files.path(name)
         expected = self.store.root.chunks[self.spec.name][index]
@@ -158,4 +158,4 @@ class OldRows:
             raise StoreError(f"{name} cannot be read: {error}") from error
         if sha256 != expected or size != unit.num_rows * self.spec.row_bytes + CRC_BYTES:
             raise StoreError(f"{name} changed after writing")
-        return pool.link(self.spec, unit, Entry(path, sha256, told.row_sha256, told.loss, told.columns))
+        return pool.link(self.spec, unit, Entry(path, sha256, entry.row_sha256, entry.loss, entry.columns))

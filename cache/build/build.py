@@ -141,11 +141,11 @@ def build_store(
         specs: the arrays.
         units: the videos, in any order; two with the same source share their rows.
         compute: called once with every missing job, unless none is missing; yields results in any order.
-        pool: where finished rows are kept; None keeps them only in the store.
+        pool: where finished rows are stored; None stores them only in the store.
         columns: names of the text columns; ``<array>_...`` belongs to that array, any other to the row as such.
         adopt: older stores to take rows from before computing.
         max_failed: how many videos may fail.
-        metadata: plain JSON to keep in the store; must not depend on time, host or path.
+        metadata: plain JSON to put in the store; must not depend on time, host or path.
 
     Returns:
         What was done.
@@ -235,10 +235,10 @@ def _accept(plan: Plan, job: Job, result: Rows, specs: Mapping[str, ArraySpec]) 
             raise SpecError(f"{unit.video_id}: column {column!r} is not {unit.num_rows} texts")
         for text in texts:
             check_text(text, f"{unit.video_id}: in column {column!r}")
-    kept: dict[str, Stored] = {}
+    accepted: dict[str, Stored] = {}
     for name in job.arrays:
         stored = to_stored(specs[name], unit.num_rows, result.arrays[name])
         if isinstance(stored, Failed):
             return stored
-        kept[name] = stored
-    return kept
+        accepted[name] = stored
+    return accepted

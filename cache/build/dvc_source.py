@@ -1,4 +1,4 @@
-"""The last committed store of an output, wherever DVC keeps it.
+"""The last committed store of an output, wherever DVC stores it.
 
 DVC deletes an output before it runs the stage again, but its cache still has every file of the last version by
 content: ``dvc.lock`` names a listing (``<md5>.dir``), and the listing names the files. Nothing is checked out; the
@@ -32,7 +32,7 @@ ASK_SECONDS, FETCH_SECONDS = 60.0, 24 * 3600.0
 
 @dataclass(frozen=True)
 class DvcFiles:
-    """The files of a store as DVC's cache keeps them.
+    """The files of a store as DVC's cache stores them.
 
     Attributes:
         label: the output and its digest, for error texts.
@@ -118,8 +118,8 @@ def _head_lock(folder: Path) -> str | None:
 def _digests(lock: str, out: str) -> Iterator[str]:
     try:
         stages = (YAML(typ="safe").load(lock) or {}).get("stages", {})
-        outs = [told for stage in stages.values() for told in stage.get("outs", [])]
-        found = [told["md5"] for told in outs if told.get("path") == out and "md5" in told]
+        outs = [out_entry for stage in stages.values() for out_entry in stage.get("outs", [])]
+        found = [entry["md5"] for entry in outs if entry.get("path") == out and "md5" in entry]
     except (YAMLError, AttributeError, TypeError, KeyError):
         logger.warning("a dvc.lock cannot be read; nothing is adopted from it")
         return
@@ -131,9 +131,9 @@ def _find(out: Path, project: Path, md5: str, fetch: bool) -> DvcFiles | None:
     files = _listed(folder, out, md5)
     if files is None and "cache" not in _settings(project):
         # The cache may be set in the user's or the system's configuration, which only DVC knows how to find.
-        told = _ask([sys.executable, "-m", "dvc", "cache", "dir"], project, ASK_SECONDS)
-        if told:
-            folder = Path(told.strip()) / "files" / "md5"
+        answer = _ask([sys.executable, "-m", "dvc", "cache", "dir"], project, ASK_SECONDS)
+        if answer:
+            folder = Path(answer.strip()) / "files" / "md5"
             files = _listed(folder, out, md5)
     if fetch and (files is None or not files.complete()) and _has_remote(project):
         logger.warning("fetching the last committed %s from the DVC remote", out.name)
@@ -144,8 +144,8 @@ def _find(out: Path, project: Path, md5: str, fetch: bool) -> DvcFiles | None:
 
 def _listed(folder: Path, out: Path, md5: str) -> DvcFiles | None:
     try:
-        told: Any = json.loads((folder / md5[:2] / f"{md5[2:]}.dir").read_bytes())
-        listing = {str(item["relpath"]): str(item["md5"]) for item in told}
+        listed: Any = json.loads((folder / md5[:2] / f"{md5[2:]}.dir").read_bytes())
+        listing = {str(item["relpath"]): str(item["md5"]) for item in listed}
     except (OSError, ValueError, TypeError, KeyError):
         return None
     if ROOT not in listing or not all(MD5.fullmatch(digest) for digest in listing.values()):
@@ -165,8 +165,8 @@ def _settings(project: Path) -> configparser.ConfigParser:
 
 def _cache_folder(project: Path) -> Path:
     # A relative folder is relative to the configuration file, which is in .dvc.
-    told = _settings(project).get("cache", "dir", fallback="cache").strip("'\" ")
-    return project / ".dvc" / told / "files" / "md5"
+    place = _settings(project).get("cache", "dir", fallback="cache").strip("'\" ")
+    return project / ".dvc" / place / "files" / "md5"
 
 
 def _has_remote(project: Path) -> bool:

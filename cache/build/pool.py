@@ -128,7 +128,7 @@ class Pool:
 
         Raises:
             PoolError: the pool can be neither written nor locked.
-            LockTimeoutError: another run kept it for longer than ``wait_seconds``.
+            LockTimeoutError: another run held it for longer than ``wait_seconds``.
         """
         with ExitStack() as stack:
             for spec in sorted(specs, key=lambda spec: spec.recipe):
@@ -140,7 +140,7 @@ class Pool:
                 except OSError as error:
                     raise PoolError(
                         f"cannot use the pool {self.root}: {error}; do: correct its permissions or free space; "
-                        "finished rows are kept"
+                        "finished rows stay in the pool"
                     ) from error
             yield
 
@@ -197,7 +197,7 @@ class Pool:
             loss=None if stored.loss is None else [list(pair) for pair in stored.loss],
             columns={name: list(texts) for name, texts in columns.items()},
         )
-        with disk_errors(f"keep the rows of {unit.video_id} in the pool {self.root}"):
+        with disk_errors(f"store the rows of {unit.video_id} in the pool {self.root}"):
             self._make_folder(chunk.parent)
             durable = self.durable and not adopted
             self._write(chunk, content, durable=durable)
@@ -211,7 +211,7 @@ class Pool:
             DiskError: it cannot be written.
         """
         chunk, about = self.paths(spec, unit)
-        with disk_errors(f"keep the rows of {unit.video_id} in the pool {self.root}"):
+        with disk_errors(f"store the rows of {unit.video_id} in the pool {self.root}"):
             self._make_folder(chunk.parent)
             with replacing(chunk) as fresh:
                 place(entry.path, fresh)
@@ -252,18 +252,22 @@ class Pool:
     def _read(spec: ArraySpec, unit: Unit, chunk: Path, about: Path) -> Entry | None:
         if about.stat().st_size > LONGEST_SIDECAR_BYTES:
             raise ValueError(f"a description of more than {LONGEST_SIDECAR_BYTES} bytes")
-        told = json.loads(about.read_bytes())
-        if not isinstance(told, dict):
+        found = json.loads(about.read_bytes())
+        if not isinstance(found, dict):
             raise ValueError("its description is not a mapping")
-        signed = told.pop("digest", None)
-        if signed != digest(told):
+        signed = found.pop("digest", None)
+        if signed != digest(found):
             raise ValueError("its description changed after writing")
-        if (told["recipe"], told["source"], told["num_rows"]) != (spec.recipe, unit.source, unit.num_rows):
+        if (found["recipe"], found["source"], found["num_rows"]) != (
+            spec.recipe,
+            unit.source,
+            unit.num_rows,
+        ):
             raise ValueError("it describes other rows")
-        return Entry(chunk, told["sha256"], told["row_sha256"], told["loss"], told["columns"])
+        return Entry(chunk, found["sha256"], found["row_sha256"], found["loss"], found["columns"])
 
     def check_writable(self, spec: ArraySpec) -> None:
-        """Find out before computing whether rows can be kept.
+        """Find out before computing whether rows can be stored.
 
         Raises:
             PoolError: they cannot.
@@ -274,5 +278,5 @@ class Pool:
         except OSError as error:
             raise PoolError(
                 f"rows are missing, and the pool {self.root} cannot be written: {error}; "
-                "do: correct its permissions or free space; finished rows are kept"
+                "do: correct its permissions or free space; finished rows stay in the pool"
             ) from error

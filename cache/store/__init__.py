@@ -14,6 +14,7 @@ from cache.store.errors import (
 )
 from cache.store.fingerprint import canonical, difference, digest
 from cache.store.specs import (
+    OK,
     ArraySpec,
     BuildReport,
     Failed,
@@ -27,6 +28,7 @@ from cache.store.store import Store, open_store
 from cache.store.verify import Problem
 
 __all__ = [
+    "OK",
     "ArraySpec",
     "BuildReport",
     "CacheError",

@@ -112,5 +112,5 @@ def disk_errors(doing: str) -> Iterator[None]:
     except OSError as error:
         raise DiskError(
             f"could not {doing}: {error}; "
-            "do: free space or correct the permissions and run again; rows that were finished are kept"
+            "do: free space or correct the permissions and run again; rows that were finished stay in the pool"
         ) from error

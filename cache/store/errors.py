@@ -34,7 +34,7 @@ class DiskError(CacheError):
 
 
 class LockTimeoutError(CacheError):
-    """Another run kept a lock for longer than this one was willing to wait."""
+    """Another run held a lock for longer than this one was willing to wait."""
 
 
 class ExchangeError(CacheError):

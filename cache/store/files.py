@@ -1,4 +1,4 @@
-"""Where the files of a store are: a folder, or, for a store that DVC keeps by content, wherever DVC keeps them."""
+"""Where the files of a store are: a folder, or, for a store that DVC stores by content, wherever that is."""
 
 import contextlib
 import hashlib

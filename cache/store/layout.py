@@ -177,7 +177,7 @@ class Root:
             }
             for spec in layout.specs
         }
-        told = {
+        document = {
             "format": FORMAT,
             "format_version": 1 if self.checksums is None else FORMAT_VERSION,
             "kind": self.kind,
@@ -192,8 +192,8 @@ class Root:
             "content_digest": self.content_digest,
         }
         if self.checksums is not None:
-            told["crc32c"] = {name: list(checksums) for name, checksums in self.checksums.items()}
-        signed: dict[str, Any] = plain(told)
+            document["crc32c"] = {name: list(checksums) for name, checksums in self.checksums.items()}
+        signed: dict[str, Any] = plain(document)
         return signed | {"digest": digest(signed)}
 
     def expected_files(self) -> Iterator[tuple[str, str]]:
@@ -226,10 +226,10 @@ def parse_root(content: bytes, name: str) -> tuple[Root, bool]:
         StoreError: it is not a store, or what it claims is impossible.
     """
     try:
-        told = json.loads(content)["attributes"][ATTRIBUTE]
-        if told["format"] != FORMAT:
-            raise StoreError(f"{name}: got format {told['format']!r}; expected {FORMAT!r}")
-        version = told["format_version"]
+        document = json.loads(content)["attributes"][ATTRIBUTE]
+        if document["format"] != FORMAT:
+            raise StoreError(f"{name}: got format {document['format']!r}; expected {FORMAT!r}")
+        version = document["format_version"]
         if type(version) is not int or not OLDEST_VERSION <= version <= FORMAT_VERSION:
             age = "newer" if isinstance(version, int) and version > FORMAT_VERSION else "unknown"
             raise FormatVersionError(
@@ -237,7 +237,7 @@ def parse_root(content: bytes, name: str) -> tuple[Root, bool]:
                 f"this code reads {OLDEST_VERSION} to {FORMAT_VERSION}; "
                 "do: update teachonce, or build the store again"
             )
-        root = _parse(told, name)
+        root = _parse(document, name)
         # What was written is what this writer would write, to the last byte and with its own digest.
         intact = root_text(root.description()).encode() == content
     except StoreError:
@@ -247,39 +247,39 @@ def parse_root(content: bytes, name: str) -> tuple[Root, bool]:
     return root, intact
 
 
-def _parse(told: Mapping[str, Any], name: str) -> Root:
+def _parse(document: Mapping[str, Any], name: str) -> Root:
     specs = tuple(
         ArraySpec(
             array,
-            told["arrays"][array]["dtype"],
-            tuple(told["arrays"][array]["shape"]),
-            tuple(told["arrays"][array]["dims"]),
-            told["arrays"][array]["fingerprint"],
+            document["arrays"][array]["dtype"],
+            tuple(document["arrays"][array]["shape"]),
+            tuple(document["arrays"][array]["dims"]),
+            document["arrays"][array]["fingerprint"],
         )
-        for array in told["order"]
+        for array in document["order"]
     )
-    columns = tuple(told["columns"])
+    columns = tuple(document["columns"])
     for column in columns:
         check_name(column, "column")
-    rows, views = told["num_rows"], told["views_per_video"]
+    rows, views = document["num_rows"], document["views_per_video"]
     # A boolean is an int to Python, and here it is not.
     if type(rows) is not int or type(views) is not int or not 0 < views <= rows <= MOST_ROWS or rows % views:
         raise StoreError(f"{name}: claims {rows!r} rows of {views!r} views per video")
     names = [*(spec.name for spec in specs), *columns]
-    listed = [sha256 for digests in told["chunks"].values() for sha256 in digests if sha256 is not None]
-    texts = (told["kind"], told["content_digest"], *listed)
+    listed = [sha256 for digests in document["chunks"].values() for sha256 in digests if sha256 is not None]
+    texts = (document["kind"], document["content_digest"], *listed)
     if not specs or len(set(names)) != len(names) or not all(isinstance(text, str) for text in texts):
         raise StoreError(f"{name}: its names or digests are not what a store has")
-    lists = [told["order"], told["columns"], *told["chunks"].values()]
-    if not isinstance(told["metadata"], dict) or not all(isinstance(one, list) for one in lists):
+    lists = [document["order"], document["columns"], *document["chunks"].values()]
+    if not isinstance(document["metadata"], dict) or not all(isinstance(one, list) for one in lists):
         raise StoreError(f"{name}: its metadata or one of its lists is of another type")
     layout = Layout(specs, columns, rows, views)
     for spec in specs:
         if views * spec.row_bytes > MOST_CHUNK_BYTES:
             raise StoreError(f"{name}: {spec.name} claims {views * spec.row_bytes} bytes per video")
-    chunks = told["chunks"]
+    chunks = document["chunks"]
     documents = {stored.document for stored in layout.arrays().values()}
-    if set(told["files"]) != documents or set(chunks) != set(layout.arrays()):
+    if set(document["files"]) != documents or set(chunks) != set(layout.arrays()):
         raise StoreError(f"{name}: the files it lists are not those of its arrays")
     for array, stored in layout.arrays().items():
         if len(chunks[array]) != stored.num_chunks:
@@ -287,18 +287,18 @@ def _parse(told: Mapping[str, Any], name: str) -> Root:
                 f"{name}: {array} claims {stored.num_rows} rows in {stored.num_chunks} chunk files, "
                 f"but lists {len(chunks[array])}"
             )
-    checksums = None if told["format_version"] == 1 else dict(told["crc32c"])
+    checksums = None if document["format_version"] == 1 else dict(document["crc32c"])
     if checksums is not None and not _matches(checksums, chunks):
         raise StoreError(f"{name}: the checksums it lists are not those of its chunk files")
-    losses = {spec.name: told["arrays"][spec.name]["loss"] for spec in specs if spec.lossy}
+    losses = {spec.name: document["arrays"][spec.name]["loss"] for spec in specs if spec.lossy}
     return Root(
-        told["kind"],
+        document["kind"],
         layout,
-        told["metadata"],
+        document["metadata"],
         losses,
-        dict(told["files"]),
+        dict(document["files"]),
         dict(chunks),
-        told["content_digest"],
+        document["content_digest"],
         checksums,
     )
 

@@ -1,7 +1,7 @@
-"""A lock between processes that a dead process cannot keep.
+"""A lock between processes that a dead process cannot hold on to.
 
 The kernel's ``flock`` belongs to an open file, so it goes when its process goes, however it ends. A forked child (a
-data-loading worker, say) would inherit it and keep it past its parent's death; it therefore closes its copy at birth.
+data-loading worker, say) would inherit it and hold it past its parent's death; it therefore closes its copy at birth.
 ``filelock`` was tried and left out: its locks live on in forked children, and it opens for writing, which two users
 who share a pool may not both be allowed to.
 """

@@ -1,6 +1,6 @@
 """Storing floats in fewer bits: refuse what does not fit, and measure what is lost.
 
-The loss is measured per row and kept with the row, so that a store's figures do not depend on which of its rows were
+The loss is measured per row and stored with the row, so that a store's figures do not depend on which of its rows were
 computed in which run.
 """
 

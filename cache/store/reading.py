@@ -23,7 +23,7 @@ class Reader:
 
     Args:
         files: where the store's files are.
-        ram_bytes: the largest array that is kept whole in memory.
+        ram_bytes: the largest array that is held whole in memory.
         checksums: per array the crc32c in hex that each of its chunk files must end in; None knows of none.
     """
 
@@ -71,7 +71,7 @@ class Reader:
         return rows
 
     def whole(self, stored: Stored) -> Array:
-        """Read an array once and keep it, ``(num_rows, *shape)``, read-only.
+        """Read an array once and hold it, ``(num_rows, *shape)``, read-only.
 
         Raises:
             DamagedChunkError: a chunk is missing or its bytes changed.
@@ -117,12 +117,12 @@ class Reader:
 
     def _size(self, stored: Stored, chunk: int) -> int:
         try:
-            told = self.files.path(stored.chunk(chunk)).stat()
+            status = self.files.path(stored.chunk(chunk)).stat()
         except OSError as error:
             raise DamagedChunkError(f"{self._name(stored, chunk)}: missing ({error})") from error
-        if not stat.S_ISREG(told.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise DamagedChunkError(f"{self._name(stored, chunk)}: is not a file")
-        return told.st_size
+        return status.st_size
 
     def _check_size(self, stored: Stored, chunk: int) -> None:
         expected, size = stored.chunk_rows * stored.row_bytes + CRC_BYTES, self._size(stored, chunk)

@@ -8,7 +8,7 @@ its place by Linux's ``renameat2(RENAME_EXCHANGE)``.
 Where the kernel or the file system has no exchange (macOS, some network file systems), a folder is replaced by two
 renames, and a reader may find nothing between them; after a kill there, the next call puts the old folder back first.
 
-DVC may keep an output and its cache as one file, by hard link; whoever writes into such a file changes what the cache
+DVC may store an output and its cache as one file, by hard link; whoever writes into such a file changes what the cache
 holds under the old digest. Nothing here writes into a file that is there.
 """
 

@@ -206,7 +206,7 @@ class TooManyFailedError(CacheError):
         hidden = len(report.failures) - len(shown)
         more = [f"  and {hidden} more"] if hidden else []
         text = [
-            f"{len(report.failures)} video(s) failed, {max_failed} allowed; the finished rows of the others are kept:",
+            f"{len(report.failures)} video(s) failed, {max_failed} allowed; the other videos' rows are in the pool:",
             *shown,
             *more,
             "do: repair or remove these videos, or raise max_failed; the next run computes only what is missing",

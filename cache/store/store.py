@@ -271,7 +271,7 @@ def open_store(
     Args:
         path: its folder.
         expect: per array the fingerprint it must have; other arrays may have any.
-        ram_bytes: the largest array that is kept whole in memory; larger ones are memory-mapped.
+        ram_bytes: the largest array that is held whole in memory; larger ones are memory-mapped.
 
     Raises:
         FingerprintMismatchError: an array is missing or was made differently; the text says in which fields.

@@ -97,15 +97,15 @@ def _read_file(path: Path, limit: int) -> bytes:
     # Without blocking: somebody may have put a pipe there.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        told = os.fstat(fd)
-        if not stat.S_ISREG(told.st_mode):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError("is not a file")
-        if told.st_size > limit:
-            raise ValueError(f"has {told.st_size} bytes, more than such a file may")
-        if not told.st_size:
+        if status.st_size > limit:
+            raise ValueError(f"has {status.st_size} bytes, more than such a file may")
+        if not status.st_size:
             raise ValueError("is empty")
-        content = os.read(fd, told.st_size)
-        while len(content) < told.st_size and (more := os.read(fd, told.st_size - len(content))):
+        content = os.read(fd, status.st_size)
+        while len(content) < status.st_size and (more := os.read(fd, status.st_size - len(content))):
             content += more
         return content
     finally:
@@ -182,13 +182,13 @@ class _Verifier:
             yield Problem(content, name, stored.document)
             return
         try:
-            told = json.loads(content)
+            document = json.loads(content)
             shape = [stored.num_rows, *stored.shape]
             chunk_shape = [stored.chunk_rows, *stored.shape]
             agrees = (
-                told["shape"] == shape
-                and told["data_type"] == stored.dtype
-                and told["chunk_grid"]["configuration"]["chunk_shape"] == chunk_shape
+                document["shape"] == shape
+                and document["data_type"] == stored.dtype
+                and document["chunk_grid"]["configuration"]["chunk_shape"] == chunk_shape
             )
         except (ValueError, KeyError, TypeError):
             agrees = False

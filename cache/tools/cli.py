@@ -100,30 +100,30 @@ def info(
     """Show rows, arrays, dtypes, bytes, fingerprints and the measured loss of the stored precision."""
     with _outcome():
         store = open_store(_existing(path))
-        told = describe(store)
+        about = describe(store)
         if statistics:
             from cache.tools.statistics import statistics as measure
 
-            told["statistics"] = {name: measure(store, name).as_dict() for name in statistics}
+            about["statistics"] = {name: measure(store, name).as_dict() for name in statistics}
     if as_json:
-        _print(told)
+        _print(about)
         return
     typer.echo(
-        f"{path}: {told['kind']}, {told['rows']} rows = {told['videos']} videos x {told['views_per_video']} views"
+        f"{path}: {about['kind']}, {about['rows']} rows = {about['videos']} videos x {about['views_per_video']} views"
     )
-    typer.echo(f"digest {told['digest']}")
-    for name, array in told["arrays"].items():
+    typer.echo(f"digest {about['digest']}")
+    for name, array in about["arrays"].items():
         typer.echo(
             f"{name}: {array['dtype']} {tuple(array['shape'])}, {array['bytes']} bytes in {array['files']} files"
         )
         if array["loss"]:
             typer.echo(f"  loss of precision: {json.dumps(array['loss'])}")
         typer.echo(f"  fingerprint: {json.dumps(array['fingerprint'], ensure_ascii=False)}")
-    for name, measured in told.get("statistics", {}).items():
+    for name, measured in about.get("statistics", {}).items():
         typer.echo(f"statistics of {name}: {json.dumps(measured)}")
-    for video_id, reason in told["failed"].items():
+    for video_id, reason in about["failed"].items():
         typer.echo(f"failed: {video_id}: {reason}")
-    if not told["intact"]:
+    if not about["intact"]:
         typer.echo("its zarr.json was changed after writing; verify says more")
 
 
@@ -135,7 +135,7 @@ def verify(
 ) -> None:
     """Read everything and name every array, chunk and video that is not as it was written.
 
-    A damaged file stays as it is, but loses its read-only mark, so that DVC, which may keep it as one file with its
+    A damaged file stays as it is, but loses its read-only mark, so that DVC, which may store it as one file with its
     cache, does not vouch for it: `dvc repro` then makes it anew.
     """
     files = Folder(_existing(path))

@@ -97,8 +97,8 @@ def _of_videos(one: Store, other: Store) -> Iterator[Difference]:
                     "though video, source and fingerprint are the same" if same else "the fingerprints differ"
                 )
                 yield Difference(f"values differ: {cause}", name, video_id, changed)
-        for name, (told, heard) in sorted(columns.items()):
-            changed = tuple(v for v in views if v not in moved and told[a + v] != heard[b + v])
+        for name, (ours, theirs) in sorted(columns.items()):
+            changed = tuple(v for v in views if v not in moved and ours[a + v] != theirs[b + v])
             if changed:
                 first = changed[0]
-                yield Difference(f"A says {told[a + first]!r}, B says {heard[b + first]!r}", name, video_id, changed)
+                yield Difference(f"A says {ours[a + first]!r}, B says {theirs[b + first]!r}", name, video_id, changed)

@@ -83,10 +83,10 @@ def listing(pool: Pool) -> Iterator[Pooled]:
         for about in sorted(recipe.glob("??/*.json")):
             rows = about.with_suffix(".rows")
             with contextlib.suppress(FileNotFoundError):
-                told, held = about.stat(), rows.stat()
-                frees = told.st_size + (held.st_size if held.st_nlink == 1 else 0)
-                num_bytes = told.st_size + held.st_size
-                yield Pooled(recipe.name, about.stem, rows, about, num_bytes, frees, told.st_mtime)
+                description, chunk = about.stat(), rows.stat()
+                frees = description.st_size + (chunk.st_size if chunk.st_nlink == 1 else 0)
+                num_bytes = description.st_size + chunk.st_size
+                yield Pooled(recipe.name, about.stem, rows, about, num_bytes, frees, description.st_mtime)
 
 
 def in_use(stores: Sequence[Store]) -> set[tuple[str, str]]:

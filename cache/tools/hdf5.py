@@ -153,8 +153,8 @@ class _Import:
         if data.shape != (stored.num_rows, *stored.shape):
             raise ExchangeError(f"{name}: got shape {data.shape}; expected {(stored.num_rows, *stored.shape)}")
         if stored.dtype == TEXT:
-            told = h5py.check_string_dtype(data.dtype)
-            if told is None or told.encoding != "utf-8" or told.length is not None:
+            text = h5py.check_string_dtype(data.dtype)
+            if text is None or text.encoding != "utf-8" or text.length is not None:
                 raise ExchangeError(f"{name}: got {data.dtype}; expected text of variable length in UTF-8")
             needed = 8 * stored.num_rows
         else:
@@ -194,7 +194,7 @@ class _Import:
     def _units(self) -> tuple[Unit, ...]:
         step = self.layout.views_per_video
         ids, videos, sources = (self.texts[name][::step] for name in ("video_id", "video_digest", "source_digest"))
-        units = tuple(Unit(*told, num_rows=step) for told in zip(ids, videos, sources, strict=True))
+        units = tuple(Unit(*keys, num_rows=step) for keys in zip(ids, videos, sources, strict=True))
         if ids != sorted(set(ids)):
             raise ExchangeError("its videos are not in order, or not different")
         return units

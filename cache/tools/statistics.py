@@ -75,7 +75,7 @@ def statistics(store: Store, name: str, *, scheduler: str = "synchronous") -> St
 
     def load(chunk: int) -> Array:
         rows = stored.rows_of(chunk)
-        # A reader of its own, so that a checked chunk is not kept after it was measured.
+        # A reader of its own, so that a checked chunk is not held after it was measured.
         values = Reader(store.files, 0).chunk(stored, chunk)[ok[rows.start : rows.stop]]
         values = from_bfloat16(values) if spec.dtype == "bfloat16" else values
         return values.reshape(-1, *shape)

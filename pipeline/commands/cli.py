@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from pipeline.core.errors import PipelineError, told_without_traceback
+from pipeline.core.errors import PipelineError, without_traceback
 
 _GROUPS = {
     "cache": "Inspect, verify, compare and convert stores.",
@@ -20,6 +20,7 @@ _COMMANDS = {
     "score": "Score videos with a trained student.",
     "compare": "Say which of two videos is better, and how sure that is.",
     "export": "Write a student as an ONNX file.",
+    "study": "Tabulate DVC experiments, paired by seed.",
     "card": "Copy a student to a folder to publish, with test figures in its card.",
 }
 """Plain verb → its line; its module in ``pipeline.commands`` has a function of that name."""
@@ -27,7 +28,7 @@ _COMMANDS = {
 
 def main() -> None:
     """Entry of the console script; what a user can mend is printed without a traceback and ends with exit status 1."""
-    with told_without_traceback(_known_errors):
+    with without_traceback(_known_errors):
         _application(sys.argv[1:])()
 
 

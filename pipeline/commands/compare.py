@@ -83,7 +83,7 @@ def compare_scores(a: "VideoScore", b: "VideoScore", calibration: "Calibration")
         b: of the second.
         calibration: by which they were scored.
     """
-    difference, length = b.score - a.score, calibration.scale_high - calibration.scale_low
+    difference, length = b.score - a.score, calibration.scale.length
     factor = math.inf if calibration.interval_factor is None else calibration.interval_factor
     reach = factor * math.sqrt(2) * max(calibration.residual_std, 1e-6 * length)
     verdict = "no clear difference" if abs(difference) <= reach else f"{'b' if difference > 0 else 'a'} is better"

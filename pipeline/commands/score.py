@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from pipeline.commands.shared.names import written
 from pipeline.commands.shared.resume import take_up
 from pipeline.commands.shared.scores import Outcome, open_writer
 from pipeline.core.errors import nearest
+
+Short = Literal["trained", "repeat"]
+Hdr = Literal["show", "refuse"]
 
 
 def score(
@@ -36,6 +39,10 @@ def score(
     size: Annotated[str | None, typer.Option(help="Of raw .yuv video, such as 1920x1080.")] = None,
     pix_fmt: Annotated[str | None, typer.Option(help="Of raw .yuv video: yuv420p or yuv420p10le.")] = None,
     fps: Annotated[float | None, typer.Option(min=0.01, help="Of raw .yuv video.")] = None,
+    short: Annotated[
+        Short, typer.Option(help="Of a video with too few frames: as trained, or repeat frames.")
+    ] = "trained",
+    hdr: Annotated[Hdr, typer.Option(help="HDR video: show it without tone mapping, or refuse it.")] = "show",
     threads: Annotated[int | None, typer.Option(min=1, help="Of the model; as trained when not given.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     timeout: Annotated[float, typer.Option(min=1.0, help="Seconds to decode a segment in.")] = 600.0,
@@ -61,7 +68,7 @@ def score(
         raise typer.BadParameter(
             "rows per segment do not say whether a video is complete; leave out --per-segment", param_hint="--resume"
         )
-    decoding, videos = raw_options(size, pix_fmt, fps), expand(paths or [], listed)
+    decoding, videos = raw_options(size, pix_fmt, fps, refuse_hdr=hdr == "refuse"), expand(paths or [], listed)
     if not videos:
         raise typer.BadParameter("there is no video; give files, folders that have some, or --list", param_hint="PATHS")
     if curve is not None:
@@ -80,6 +87,7 @@ def score(
             timeout_seconds=timeout,
             threads=threads,
             device=device,
+            repeats=short == "repeat",
         )
         settings = {
             "model": scorer.model,
@@ -99,7 +107,10 @@ def score(
             if outcome.score is None:
                 num_failed += 1
                 print(f"{outcome.name}: {outcome.error}", file=sys.stderr)
-            elif curve is not None:
+                continue
+            if outcome.score.notes and form == "table":
+                print(f"{outcome.name}: {'; '.join(outcome.score.notes)}", file=sys.stderr)
+            if curve is not None:
                 write_curve(curve, outcome.path, outcome.score)
     if num_failed:
         print(f"{num_failed} of {len(videos)} videos could not be scored", file=sys.stderr)

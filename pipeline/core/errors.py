@@ -23,11 +23,11 @@ def disk_refusal(error: OSError) -> str | None:
     """Says what to do about a disk that is full, read-only, forbidden or broken; None of any other error."""
     if error.errno not in _REFUSALS:
         return None
-    return f"the disk refuses: {error}; free space or correct the permissions, and run again; what is finished is kept"
+    return f"the disk refuses: {error}; free space or correct the permissions, and run again; what is finished stays"
 
 
 @contextmanager
-def told_without_traceback(known: Callable[[], tuple[type[Exception], ...]]) -> Iterator[None]:
+def without_traceback(known: Callable[[], tuple[type[Exception], ...]]) -> Iterator[None]:
     """Prints an error that a user can mend, or a disk's refusal, and ends the process with status 1; others pass.
 
     Args:
@@ -45,8 +45,8 @@ def told_without_traceback(known: Callable[[], tuple[type[Exception], ...]]) -> 
         _end_with(refusal)
 
 
-def _end_with(told: str) -> NoReturn:
-    print(told, file=sys.stderr)
+def _end_with(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
     sys.exit(1)
 
 

@@ -4,7 +4,7 @@ No stage writes into a file that is there (``cache/store/replacing.py`` says why
 lend a place beside it.
 
 Metrics are scalars only and, but for rates, the same whenever the stage is run again; the time that a stage took is
-kept apart from them, so that equal runs leave equal metrics.
+apart from them, so that equal runs leave equal metrics.
 """
 
 import csv
@@ -44,7 +44,7 @@ def replacing_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def refusals_unwrapped() -> Iterator[None]:
-    """Raises a disk's refusal as the ``OSError`` that it is, where torch or safetensors tell of it in their own words.
+    """Raises a disk's refusal as the ``OSError`` that it is, where torch or safetensors have their own words for it.
 
     Raises:
         OSError: the disk refused what the block wrote.
@@ -52,11 +52,11 @@ def refusals_unwrapped() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, SafetensorError) as error:
-        told = re.search(r"\(os error (\d+)\)", str(error))
+        quoted = re.search(r"\(os error (\d+)\)", str(error))
         if isinstance(error.__context__, OSError):
             raise error.__context__ from None
-        if told is not None:
-            number = int(told[1])
+        if quoted is not None:
+            number = int(quoted[1])
             raise OSError(number, os.strerror(number)) from None
         raise
 

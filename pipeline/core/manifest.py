@@ -15,17 +15,19 @@ from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat, PositiveInt, TypeAdapter, ValidationError
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cache.store.scratch import dvc_project
 from pipeline.core.errors import PipelineError, explained
 from pipeline.core.files import write_json, write_rows
 
 Split = Literal["train", "val", "test"]
 DATA_ROOT = Path("data")
-_MAX_FIELD_CHARS = 1 << 16
-
-
 CLIP_DIGEST = "clip_digest"
 """Text column of the target store: the SHA-256 of the pixels that the teacher saw, row by row."""
+_MAX_FIELD_CHARS = 1 << 16
+_Numbers = TypeVar("_Numbers", float, NDArray[np.float64])
 
 
 class ManifestError(PipelineError):
@@ -113,6 +115,19 @@ class ScoreScale:
     high: FiniteFloat
     published_direction: Literal["higher_is_better", "lower_is_better"] = "higher_is_better"
 
+    @property
+    def length(self) -> float:
+        """From the worst score to the best."""
+        return self.high - self.low
+
+    def to_unit(self, mos: _Numbers) -> _Numbers:
+        """Scores mapped linearly so that the scale's ends are 0 and 1."""
+        return (mos - self.low) / self.length
+
+    def from_unit(self, values: _Numbers) -> _Numbers:
+        """What `to_unit` undoes."""
+        return self.low + values * self.length
+
     def turned(self, score: float) -> float:
         """A published score as MOS, higher is better; and a MOS as it was published, for it is its own inverse."""
         return score if self.published_direction == "higher_is_better" else round(self.low + self.high - score, 9)
@@ -152,16 +167,16 @@ def read_labels(path: Path) -> list[Label]:
     return labels
 
 
-def content_leaks(labels: Sequence[Label], told: Mapping[str, str] | None = None) -> list[str]:
+def content_leaks(labels: Sequence[Label], shown: Mapping[str, str] | None = None) -> list[str]:
     """Names each content that stands in more than one split, and a video of it in each; an empty list is good.
 
     Args:
         labels: of all videos.
-        told: video_id → how a message calls the video; by its name where it is left out.
+        shown: video_id → how a message names the video; its video_id when not given.
     """
     splits: dict[str, dict[str, str]] = {}
     for label in labels:
-        name = (told or {}).get(label.video_id, label.video_id)
+        name = (shown or {}).get(label.video_id, label.video_id)
         splits.setdefault(label.content, {}).setdefault(label.split, name)
     return [
         f"content {content!r} is in the splits "
@@ -302,10 +317,3 @@ def _raise_all(problems: list[str]) -> None:
     if problems:
         shown = problems[:50] + ([f"… and {len(problems) - 50} more"] if len(problems) > 50 else [])
         raise ManifestError("\n".join(shown))
-
-
-def to_unit(label: Label, video: Video, scales: dict[str, ScoreScale]) -> float:
-    """A label's MOS on the scale from 0 (worst) to 1."""
-    scale = scales[video.dataset]
-    assert label.mos is not None
-    return (label.mos - scale.low) / (scale.high - scale.low)

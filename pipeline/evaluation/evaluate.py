@@ -12,7 +12,6 @@ import numpy as np
 
 from pipeline.core.agreement import Interval, paired_bootstrap_srcc
 from pipeline.core.errors import PipelineError
-from pipeline.core.manifest import resolve
 from pipeline.evaluation.fit_baselines import baselines
 from pipeline.evaluation.metrics.shared.table import score_predictions
 from pipeline.evaluation.settings import EvaluateSettings
@@ -37,15 +36,21 @@ class Evaluation:
         predictions: predictor → MOS per video, on the scale of its data set; ``teacher`` only where it has a score.
         metrics: predictor → metric → value.
         differences: predictor → SRCC of the student minus its SRCC, with a paired interval.
-        details: rows of ``details.csv``: of each video the ends of the student's interval, whether it is called out of
-            domain (0 or 1), the file's rate in kbit/s, and the student's digest; empty where unknown.
+        intervals: ends of the intervals that the student's scores come with, float64, shape ``(n, 2)``.
+        out_of_domain: whether the student calls a video unlike its training videos, bool, shape ``(n,)``; None where
+            the student does not know its domain.
+        parameters: how many the student has.
+        model: the student's digest.
     """
 
     entries: list[VideoRows]
     predictions: dict[str, np.ndarray]
     metrics: dict[str, dict[str, float]]
     differences: dict[str, Interval]
-    details: list[dict[str, object]]
+    intervals: np.ndarray
+    out_of_domain: np.ndarray | None
+    parameters: int
+    model: str
 
 
 def evaluate(settings: EvaluateSettings, paths: DataPaths, student_folder: Path, *, device: str = "auto") -> Evaluation:
@@ -73,15 +78,21 @@ def evaluate(settings: EvaluateSettings, paths: DataPaths, student_folder: Path,
         views, vectors = describe_videos(student, data, test, description="evaluate: student")
         means = np.array([scores.mean() for scores in views])
         predictions = {"student": calibrated(student.calibrations(), test, means)}
-        if (teacher := _teacher(data, test)) is not None:
-            predictions["teacher"] = teacher
-        for name, unit in baselines(data, test, paths.videos.parent).items():
-            predictions[name] = np.array([_from_unit(entry, value) for entry, value in zip(test, unit, strict=True)])
+        predictions |= _others(data, test, paths.videos.parent)
     metrics = {name: metrics_of(test, values, settings) for name, values in predictions.items()}
     intervals = _intervals(student, test, views)
     metrics["student"] |= _interval_metrics(test, intervals)
-    details = _details(student, test, intervals, vectors, paths.videos.parent)
-    return Evaluation(test, predictions, metrics, _differences(test, predictions, settings), details)
+    domain = Domain.from_dict(student.config.domain) if student.config.domain else None
+    return Evaluation(
+        entries=test,
+        predictions=predictions,
+        metrics=metrics,
+        differences=_differences(test, predictions, settings),
+        intervals=intervals,
+        out_of_domain=None if domain is None else domain.distance(vectors) > domain.threshold,
+        parameters=student.num_parameters(),
+        model=student.digest(),
+    )
 
 
 def metrics_of(entries: Sequence[VideoRows], values: np.ndarray, settings: EvaluateSettings) -> dict[str, float]:
@@ -93,42 +104,10 @@ def metrics_of(entries: Sequence[VideoRows], values: np.ndarray, settings: Evalu
         settings: the section ``evaluate``.
     """
     per_dataset = [
-        score_predictions(
-            values[rows], mos, contents, num_resamples=settings.bootstrap, seed=settings.seed
-        ).as_numbers()
+        score_predictions(values[rows], mos, contents, num_resamples=settings.bootstrap, seed=settings.seed)
         for rows, mos, contents in _by_dataset(entries)
     ]
     return {name: float(np.mean([scores[name] for scores in per_dataset])) for name in per_dataset[0]}
-
-
-def prediction_rows(evaluation: Evaluation) -> list[dict[str, object]]:
-    """``predictions.csv``: ``video_id,mos,teacher,student``; the teacher's is empty where it has no score."""
-    return [
-        {
-            "video_id": entry.video.video_id,
-            "mos": entry.label.mos,
-            "teacher": _rounded(evaluation.predictions["teacher"][row]) if "teacher" in evaluation.predictions else "",
-            "student": _rounded(evaluation.predictions["student"][row]),
-        }
-        for row, entry in enumerate(evaluation.entries)
-    ]
-
-
-def baseline_rows(evaluation: Evaluation) -> list[dict[str, object]]:
-    """``baselines.csv``: ``video_id`` and one column per baseline."""
-    names = [name for name in evaluation.predictions if name not in ("student", "teacher")]
-    return [
-        {"video_id": entry.video.video_id} | {name: _rounded(evaluation.predictions[name][row]) for name in names}
-        for row, entry in enumerate(evaluation.entries)
-    ]
-
-
-def difference_rows(evaluation: Evaluation) -> list[dict[str, object]]:
-    """``differences.csv``: SRCC of the student minus that of each other predictor, with its paired 95 % interval."""
-    return [
-        {"predictor": name, "srcc_difference": interval.value, "low": interval.low, "high": interval.high}
-        for name, interval in evaluation.differences.items()
-    ]
 
 
 def _check_origin(student: StudentModel, data: AlignedData) -> None:
@@ -139,6 +118,15 @@ def _check_origin(student: StudentModel, data: AlignedData) -> None:
         raise EvaluationError(
             f"the student was trained on clips made in another way: {', '.join(keys)} differ; train it again"
         )
+
+
+def _others(data: AlignedData, test: Sequence[VideoRows], data_root: Path) -> dict[str, np.ndarray]:
+    """Predictions of the teacher, where its head is a score, and of the baselines, on the MOS scale."""
+    teacher = _teacher(data, test)
+    found = {} if teacher is None else {"teacher": teacher}
+    for name, unit in baselines(data, test, data_root).items():
+        found[name] = np.array([entry.scale.from_unit(float(value)) for entry, value in zip(test, unit, strict=True)])
+    return found
 
 
 def _teacher(data: AlignedData, test: Sequence[VideoRows]) -> np.ndarray | None:
@@ -183,47 +171,12 @@ def _intervals(student: StudentModel, entries: Sequence[VideoRows], views: Seque
 def _interval_metrics(entries: Sequence[VideoRows], intervals: np.ndarray) -> dict[str, float]:
     """Share of the test videos whose score lies in its interval, and mean width as a share of the scale."""
     mos = np.array([entry.label.mos for entry in entries], dtype=np.float64)
-    lengths = np.array([entry.scale.high - entry.scale.low for entry in entries])
+    lengths = np.array([entry.scale.length for entry in entries])
     inside = (intervals[:, 0] <= mos) & (mos <= intervals[:, 1])
     return {
         "interval_coverage": float(inside.mean()),
         "interval_width": float(((intervals[:, 1] - intervals[:, 0]) / lengths).mean()),
     }
-
-
-def _details(
-    student: StudentModel,
-    entries: Sequence[VideoRows],
-    intervals: np.ndarray,
-    vectors: np.ndarray,
-    data_root: Path,
-) -> list[dict[str, object]]:
-    domain = Domain.from_dict(student.config.domain) if student.config.domain else None
-    far = None if domain is None else domain.distance(vectors) > domain.threshold
-    digest = student.digest()
-    return [
-        {
-            "video_id": entry.video.video_id,
-            "low": _rounded(intervals[row, 0]),
-            "high": _rounded(intervals[row, 1]),
-            "out_of_domain": "" if far is None else int(far[row]),
-            "kilobits_per_second": _rate(entry, data_root),
-            "model": digest,
-        }
-        for row, entry in enumerate(entries)
-    ]
-
-
-def _rate(entry: VideoRows, data_root: Path) -> float | str:
-    """Of the file, in kbit/s; empty where its size or length is not known."""
-    video = entry.video
-    if not (video.fps and video.num_frames):
-        return ""
-    try:
-        size = resolve(data_root, video.path).stat().st_size
-    except OSError:
-        return ""
-    return round(size * 8e-3 * video.fps / video.num_frames, 3)
 
 
 def _by_dataset(entries: Sequence[VideoRows]) -> list[tuple[np.ndarray, np.ndarray, list[str]]]:
@@ -234,11 +187,3 @@ def _by_dataset(entries: Sequence[VideoRows]) -> list[tuple[np.ndarray, np.ndarr
         mos = np.array([entries[index].label.mos for index in rows], dtype=np.float64)
         groups.append((rows, mos, [entries[index].label.content for index in rows]))
     return groups
-
-
-def _from_unit(entry: VideoRows, value: float) -> float:
-    return float(entry.scale.low + value * (entry.scale.high - entry.scale.low))
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), 6)

@@ -1,21 +1,16 @@
-"""What can be had without a student: predictors that every reported number stands beside.
+"""What can be had without a student: every baseline of the folder, fitted on the labelled training videos."""
 
-Each is fitted on the labelled training videos and predicts on the unit scale. ``crf_codec`` and ``bits_per_pixel`` know
-how a video was encoded, which no one who only has the video knows; on a ladder of encodes they are hard to beat, and
-the table should say so.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation.baselines.bits_per_pixel import bits_per_pixel
-from pipeline.evaluation.baselines.crf_codec import codecs_of, crf_codec
-from pipeline.evaluation.baselines.hand_features import hand_features
-from pipeline.evaluation.baselines.shared.fitting import BaselineError, least_squares
-from pipeline.evaluation.baselines.shared.probes import embeddings, ridge
+from pipeline.core.registry import find, names
+from pipeline.evaluation.baselines.shared.fitting import BaselineError
 from pipeline.students.data.rows import AlignedData, VideoRows
+
+BASELINES = "evaluation.baselines"
+"""The room whose files are the baselines."""
 
 
 def baselines(data: AlignedData, entries: Sequence[VideoRows], data_root: Path) -> dict[str, np.ndarray]:
@@ -27,28 +22,16 @@ def baselines(data: AlignedData, entries: Sequence[VideoRows], data_root: Path) 
         data_root: what the paths in ``videos.csv`` are relative to.
 
     Returns:
-        ``mean``, ``bits_per_pixel``, ``hand_features``, ``crf_codec`` and ``baseline`` (ridge on cached embeddings) →
-        scores on the unit scale, float64, shape ``(n,)``. ``crf_codec`` is absent where a level is not a number, and
-        ``bits_per_pixel`` where a size is unknown.
+        Name → scores on the unit scale, float64, shape ``(n,)``.
 
     Raises:
-        BaselineError: there are fewer than two labelled training videos.
+        BaselineError: there are fewer than two labelled training videos, or a video file is missing.
         ManifestError: a path leaves the data root.
     """
     train = data.split("train", labelled=True)
     if len(train) < 2:
-        raise BaselineError(f"{len(train)} labelled training videos; baselines need at least 2")
-    mos = np.array([entry.unit_mos for entry in train], dtype=np.float64)
-    results = {"mean": np.full(len(entries), mos.mean())}
-    features: dict[str, Callable[[Sequence[VideoRows]], np.ndarray | None]] = {
-        "bits_per_pixel": lambda videos: bits_per_pixel(videos, data_root),
-        "crf_codec": lambda videos: crf_codec(videos, codecs_of(train)),
-    }
-    for name, feature in features.items():
-        train_x, x = feature(train), feature(entries)
-        if train_x is not None and x is not None:
-            results[name] = least_squares(train_x, mos, x)
-    hand = hand_features(data, [*train, *entries])
-    results["hand_features"] = ridge(hand[: len(train)], mos, hand[len(train) :])
-    results["baseline"] = ridge(embeddings(data, train), mos, embeddings(data, entries))
-    return results
+        raise BaselineError(
+            f"{len(train)} labelled training videos; baselines need at least 2; raise prepare.labelled_fraction"
+        )
+    found = {name: find(BASELINES, name).predict(train, entries, data, data_root) for name in names(BASELINES)}
+    return {name: values for name, values in found.items() if values is not None}

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import pairwise_distances_chunked
 
-from cache.store import open_store
+from cache.store import OK, open_store
 from pipeline.core.manifest import read_labels
 
 NEAR = 0.05
-"""Distance below which two videos are told, where 1.4 is usual between two contents. Of the embedded data set the
+"""Distance below which two videos are named, where 1.4 is usual between two contents. Of the embedded data set the
 nearest two contents are at 0.27, and the nearest two encodes of one content at 0.20."""
 _KINDS = ("embedding", "embedding_normed")
 _SHOWN = 20
-_ROWS_AT_ONCE, _DISTANCES_AT_ONCE = 1024, 1 << 25
+_MEBIBYTES_AT_ONCE = 256
 
 
 def near_duplicates(targets: Path, labels: Path) -> list[str]:
@@ -32,7 +33,7 @@ def near_duplicates(targets: Path, labels: Path) -> list[str]:
     """
     store = open_store(targets)
     kind = next((kind for kind in _KINDS if kind in store.arrays), None)
-    rows = np.flatnonzero(store.status == 1)
+    rows = np.flatnonzero(store.status == OK)
     if kind is None or not rows.size:
         return []
     by_id = {label.video_id: label for label in read_labels(labels)}
@@ -62,13 +63,9 @@ def _near(embeddings: NDArray[np.float64], splits: NDArray[np.str_]) -> list[tup
     units = (embeddings - embeddings.mean(axis=0))[:, spread > 0] / spread[spread > 0]
     if not units.shape[1]:
         return []
-    squares = (units**2).mean(axis=1)
-    pairs = []
-    step = max(1, min(_ROWS_AT_ONCE, _DISTANCES_AT_ONCE // len(units)))
-    for start in range(0, len(units), step):
-        part = slice(start, start + step)
-        products = units[part] @ units.T / units.shape[1]
-        distances = np.sqrt(np.maximum(squares[part, None] + squares - 2 * products, 0.0))
-        near = (distances < NEAR) & (splits[part, None] < splits[None])
+    pairs, start = [], 0
+    for distances in pairwise_distances_chunked(units / np.sqrt(units.shape[1]), working_memory=_MEBIBYTES_AT_ONCE):
+        near = (distances < NEAR) & (splits[start : start + len(distances), None] < splits[None])
         pairs += [(float(distances[one, other]), start + int(one), int(other)) for one, other in np.argwhere(near)]
+        start += len(distances)
     return sorted(pairs)

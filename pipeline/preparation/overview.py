@@ -51,7 +51,7 @@ def _draw_scores(axes: Any, videos: Sequence[Video], labels: Sequence[Label], sc
 
     def score(number: int) -> float | None:
         mos, scale = labels[number].mos, scales[videos[number].dataset]
-        return mos if mos is None or len(scales) == 1 else (mos - scale.low) / (scale.high - scale.low)
+        return mos if mos is None or len(scales) == 1 else scale.to_unit(mos)
 
     _histogram(axes, score, labels, np.linspace(low, high, _NUM_BINS + 1))
     missing = sum(label.mos is None for label in labels)

@@ -71,16 +71,18 @@ class Clips:
     columns: dict[str, list[str]]
 
 
-def clip_fingerprint(policy: ViewPolicy, *, decoder: str, short: str) -> dict[str, Any]:
+def clip_fingerprint(policy: ViewPolicy, *, decoder: str, short: str, hdr: str = "show") -> dict[str, Any]:
     """Everything that shapes the pixels of a view set's clips, and nothing else, as plain JSON.
 
     Args:
         policy: how its views are chosen.
         decoder: a file of ``pipeline/video/decoders/``.
         short: what becomes of a video that is too short, ``fail`` or ``repeat``.
+        hdr: what becomes of HDR video, ``show`` or ``refuse``.
     """
     from pipeline.video import resampling
 
+    refused = {"hdr": hdr} if hdr != "show" else {}
     return {
         "view": policy.fingerprint(),
         "resampling": resampling.VERSION,
@@ -88,6 +90,7 @@ def clip_fingerprint(policy: ViewPolicy, *, decoder: str, short: str) -> dict[st
         "decoder": decoder,
         "short": short,
         "version": VERSION,
+        **refused,
     }
 
 

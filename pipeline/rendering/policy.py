@@ -18,6 +18,16 @@ class ViewError(PipelineError):
     """A view cannot be taken of a video, or stored parameters do not fit it."""
 
 
+class TooShortError(ViewError):
+    """A video has fewer frames than a view needs; what to do depends on who asked."""
+
+    def __init__(self, num_frames: int, policy: "ViewPolicy") -> None:
+        frames = "1 frame" if num_frames == 1 else f"{num_frames} frames"
+        self.found, self.needed = f"the video has {frames}", policy.frames_needed
+        needs = f"its view needs {policy.frames_needed} ({policy.num_frames} frames, {policy.sampling})"
+        super().__init__(f"{self.found}; {needs}; set render.short: repeat to repeat frames")
+
+
 class TeacherView(Protocol):
     """How a teacher's clips are made, as far as a view follows it; see `ViewPolicy`."""
 

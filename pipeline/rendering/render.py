@@ -5,6 +5,7 @@ One task is one video, decoded once in a worker process for all its views and vi
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def clip_specs(settings: RenderSettings, policies: Mapping[str, ViewPolicy]) -> 
             "uint8",
             (policy.num_frames, policy.size, policy.size, 3),
             (f"{name}_t", f"{name}_h", f"{name}_w", "c"),
-            clip_fingerprint(policy, decoder=settings.decoder, short=settings.short),
+            clip_fingerprint(policy, decoder=settings.decoder, short=settings.short, hdr=settings.hdr),
         )
         for name, policy in policies.items()
     ]
@@ -140,7 +141,7 @@ def render(
         specs=clip_specs(settings, policies),
         units=clip_units(videos, settings.views_per_video),
         columns=clip_columns(policies),
-        compute=lambda jobs: _compute(jobs, workers, settings, policies, by_id, data_root),
+        compute=lambda jobs: _compute(jobs, workers, settings, policies, by_id, data_root, runtime.workers),
         pool=pool or Pool.locate(),
         adopt=[last_committed(store)],
         max_failed=settings.max_failed,
@@ -154,8 +155,11 @@ def _compute(
     policies: Mapping[str, ViewPolicy],
     videos: Mapping[str, Video],
     data_root: Path,
+    cores: int,
 ) -> Iterator[tuple[Job, Rows | Failed]]:
+    """Renders jobs; a core without a video of its own helps to decode another's."""
     tasks: list[RenderTask] = []
+    threads = max(cores // max(len(jobs), 1), 1)
     asked: list[Job] = []
     with track("render", len(jobs)) as advance:
         for job in jobs:
@@ -167,14 +171,16 @@ def _compute(
                 advance()
                 continue
             asked.append(job)
-            tasks.append(make_task(path, video, {name: policies[name] for name in job.arrays}, settings))
+            tasks.append(make_task(path, video, {name: policies[name] for name in job.arrays}, settings, threads))
         for index, result in workers.map(render_video, tasks):
             yield asked[index], _rows(result)
             advance()
 
 
-def make_task(path: Path, video: Video, policies: Mapping[str, ViewPolicy], settings: RenderSettings) -> RenderTask:
-    """What a worker process is told of one video."""
+def make_task(
+    path: Path, video: Video, policies: Mapping[str, ViewPolicy], settings: RenderSettings, threads: int = 1
+) -> RenderTask:
+    """What a worker process needs to render one video; ``threads`` decode it, and change no pixel."""
     return RenderTask(
         path=path,
         digest=video.sha256,
@@ -183,7 +189,11 @@ def make_task(path: Path, video: Video, policies: Mapping[str, ViewPolicy], sett
         num_views=settings.views_per_video,
         decoder=settings.decoder,
         repeat=settings.short == "repeat",
-        options=options_for(video.path, video.width, video.height, video.fps, video.pix_fmt),
+        options=replace(
+            options_for(video.path, video.width, video.height, video.fps, video.pix_fmt),
+            threads=threads,
+            refuse_hdr=settings.hdr == "refuse",
+        ),
     )
 
 

@@ -28,6 +28,8 @@ class RenderSettings(Section):
     """A file of ``pipeline/video/decoders/``."""
     short: Literal["fail", "repeat"]
     """A video with fewer frames than its view asks for: a failed row, or the official rule that repeats frames."""
+    hdr: Literal["show", "refuse"] = "show"
+    """Of HDR video (PQ, HLG, BT.2020): shown without tone mapping, which the row says, or a failed row."""
     views_per_video: Count
     view_sets: Annotated[dict[str, ViewSet], Field(min_length=1)]
     max_failed: Annotated[int, Field(ge=0)]

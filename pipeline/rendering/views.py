@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 
 from pipeline.core import registry
 from pipeline.rendering.draws import Draws
-from pipeline.rendering.policy import WINDOW_STRIDE, ViewError, ViewPolicy
+from pipeline.rendering.policy import WINDOW_STRIDE, TooShortError, ViewError, ViewPolicy
 from pipeline.rendering.sampling import frame_indices, window_indices
 
 _FRAMES, _PLACE = 1, 2
@@ -79,13 +79,10 @@ def draw_view(
         repeat: whether a video that is too short repeats frames (the official rule) rather than fails.
 
     Raises:
-        ViewError: the video is too short.
+        TooShortError: the video is too short.
     """
     if num_frames < policy.frames_needed and not repeat:
-        raise ViewError(
-            f"the video has {num_frames} frames; its view needs {policy.frames_needed} "
-            f"({policy.num_frames} frames, {policy.sampling}); set render.short: repeat to repeat frames"
-        )
+        raise TooShortError(num_frames, policy)
     frames = _frames(policy, num_frames, digest, view)
     place = Draws(digest, view=view, purpose=_PLACE) if view else None
     plane, patches = registry.find("rendering.policies", policy.policy).place(policy, height, width, place)

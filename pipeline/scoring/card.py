@@ -12,10 +12,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.files import replacing
+from pipeline.core.files import replacing, replacing_folder
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCardData
 
 LICENCES = {
     "weights": "Licence of these weights",
@@ -24,9 +27,8 @@ LICENCES = {
     "teacher": "Licence of the teacher's weights",
 }
 """What has a licence → how the card calls it."""
-_HERE = Path(__file__).parent
-_CARD = _HERE / "model_card.md"
-_METRICS = {"krcc": 3, "plcc_logistic4": 3, "rmse_logistic4": 2}
+_CARD = Path(__file__).with_name("model_card.md")
+_METRICS = ("krcc", "plcc_logistic4", "rmse_logistic4")
 
 
 class CardError(PipelineError):
@@ -89,8 +91,9 @@ def publish(student: Path, folder: Path, config: Mapping[str, Any], additions: A
     if folder.exists():
         raise CardError(f"{folder} is there already; name a new folder, or remove it")
     # Contents alone: what DVC made read-only is free in a copy.
-    shutil.copytree(student, folder, copy_function=shutil.copyfile)
-    write_model_card(folder, config, additions)
+    with replacing_folder(folder) as fresh:
+        shutil.copytree(student, fresh, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        write_model_card(fresh, config, additions)
 
 
 def read_figures(results: Path) -> Figures:
@@ -118,24 +121,53 @@ def card_text(config: Mapping[str, Any], additions: Additions) -> str:
     Raises:
         CardError: the student does not say how it was trained.
     """
+    # Its import takes a quarter of a second, which only a card is worth.
+    from huggingface_hub import ModelCard
+
     record = config.get("provenance") or {}
     if lacking := sorted({"digests", "teacher", "distill", "metrics"} - record.keys()):
-        raise CardError(f"the student's config.json does not tell its {', '.join(lacking)}; run distill again")
+        raise CardError(f"the student's config.json does not have its {', '.join(lacking)}; run distill again")
     view = (config.get("view") or {}).get("view", {})
-    weights = additions.licences.get("weights")
-    return _CARD.read_text(encoding="utf-8").format(
-        license=weights or "other\nlicense_name: to-be-filled-in",
+    card = ModelCard.from_template(
+        _metadata(config, additions),
+        template_path=str(_CARD),
         student=config["student"],
         clip_shape=tuple(config["clip_shape"]),
-        facts="\n".join(f"| {name} | {value} |" for name, value in _facts(record).items()),
-        test=_test(additions.figures),
-        scales=_scales(config.get("calibrations") or {}),
-        domain=_domain(config.get("domain")),
+        facts=_facts(record),
+        figures=additions.figures,
+        interval=_interval,
+        calibrations=config.get("calibrations") or {},
+        domain=config.get("domain"),
         views=config.get("num_views"),
         policy=view.get("policy", "unknown"),
         sampling=view.get("sampling", "unknown"),
-        settings="\n".join(f"{key}: {value}" for key, value in record["distill"].items()),
-        licences="\n".join(f"- {name}: {additions.licences.get(key, '')}".rstrip() for key, name in LICENCES.items()),
+        settings=record["distill"],
+        licence_names=LICENCES,
+        licences=additions.licences,
+    )
+    return f"{card}\n"
+
+
+def _metadata(config: Mapping[str, Any], additions: Additions) -> "ModelCardData":
+    """What the Hugging Face Hub reads, the figures of the test split among it."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    weights, figures = additions.licences.get("weights"), additions.figures
+    scored = {} if figures is None else {name: figures.metrics["student"][name] for name in ("srcc", *_METRICS)}
+    sets = ", ".join(config.get("calibrations") or {})
+    results = [
+        EvalResult("video-classification", sets, sets, name, value, dataset_split="test")
+        for name, value in scored.items()
+        if math.isfinite(value)
+    ]
+    return ModelCardData(
+        library_name="transformers",
+        pipeline_tag="video-classification",
+        tags=["video-quality-assessment", "distillation", "teachonce"],
+        license=weights or "other",
+        license_name=None if weights else "to-be-filled-in",
+        model_name=f"teachonce-{config['student']}" if results else None,
+        eval_results=results or None,
     )
 
 
@@ -161,54 +193,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, str]:
     return facts | {name: f"sha256 `{digest}`" for name, digest in record["digests"].items() if digest}
 
 
-def _test(figures: Figures | None) -> str:
-    if figures is None:
-        return "Not measured when this card was written; `teachonce card` adds what `evaluate` found."
-    lines = ["| predictor | SRCC (95 % interval) | KRCC | PLCC, logistic | RMSE, logistic |", "|---|---|---|---|---|"]
-    for name, values in figures.metrics.items():
-        agreement = _interval(values["srcc"], values["srcc_low"], values["srcc_high"])
-        others = " | ".join(f"{values[key]:.{digits}f}" for key, digits in _METRICS.items())
-        lines.append(f"| {name.replace('_', ' ')} | {agreement} | {others} |")
-    student = figures.metrics["student"]
-    return "\n".join(
-        [
-            f"{figures.num_videos} videos whose contents training never saw, scored once. Intervals come from "
-            "resampling whole contents.",
-            "",
-            *lines,
-            "",
-            f"The intervals of the student's scores held {100 * student['interval_coverage']:.0f} % of the true ones; "
-            f"their mean width is {100 * student['interval_width']:.0f} % of the scale.",
-        ]
-    )
-
-
 def _interval(value: float | None, low: float | None, high: float | None) -> str:
     if value is None or low is None or high is None or not all(map(math.isfinite, (value, low, high))):
         return "undefined"
     return f"{value:.3f} ({low:.3f} … {high:.3f})"
-
-
-def _scales(calibrations: Mapping[str, Mapping[str, Any]]) -> str:
-    if not calibrations:
-        return "Not calibrated: no validation video had a score."
-    lines = []
-    for name, fit in calibrations.items():
-        factor = fit["interval_factor"]
-        told = "too few for an interval" if factor is None else f"interval factor {factor:.3g}"
-        lines.append(
-            f"- `{name}`: {fit['score_name']}, {fit['scale_low']:g} (worst) to {fit['scale_high']:g} (best), residual "
-            f"deviation {fit['residual_std']:.3g} on {fit['num_videos']} validation videos of {fit['num_contents']} "
-            f"contents, {told}"
-        )
-    return "\n".join(lines)
-
-
-def _domain(domain: Mapping[str, Any] | None) -> str:
-    if domain is None:
-        return "It does not know which videos are unlike those of its training."
-    return (
-        f"A video that lies further than {domain['threshold']:.3g} from {domain['num_videos']} training videos, by its "
-        f"embedding and the statistics of its pixels (threshold chosen on {domain['num_validation']} validation "
-        "videos), is called out of domain."
-    )

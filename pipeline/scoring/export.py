@@ -102,8 +102,7 @@ def deviation(student: StudentModel, path: Path, clips: NDArray[np.uint8] | None
     reference, exported = TorchPredictor(student, threads=1), OnnxPredictor(path, threads=1)
     record = ScoringRecord.of(student.config.to_dict())
     shares = [
-        np.abs(fit(reference(clips[row : row + 1])[0]) - fit(exported(clips[row : row + 1])[0]))
-        / (fit.scale_high - fit.scale_low)
+        np.abs(fit(reference(clips[row : row + 1])[0]) - fit(exported(clips[row : row + 1])[0])) / fit.scale.length
         for fit in record.calibrations.values()
         for row in range(len(clips))
     ]

@@ -32,7 +32,7 @@ from pipeline.scoring.segments import ScoringTask, SegmentClips, Span, VideoHead
 from pipeline.students.shared.calibration import view_variance
 from pipeline.students.shared.domain import video_vector
 from pipeline.video.decoder import DecodeOptions
-from pipeline.workers.local import WorkerRoom
+from pipeline.workers.local import Worker
 from pipeline.workers.tasks import Limits, Lost
 
 _LOW_PERCENTILE = 5.0
@@ -52,6 +52,8 @@ class ScoringOptions:
         segment_seconds: least length of a segment; a video shorter than twice this is one segment.
         window_seconds: least length of a window of the curve.
         decoding: limits, and what raw video does not tell of itself.
+        repeats: whether a video that is too short for the student repeats frames, also where its training videos could
+            not.
         limits: of the worker process, for each segment; the first includes hashing the file and counting its frames.
     """
 
@@ -60,6 +62,7 @@ class ScoringOptions:
     segment_seconds: float = 10.0
     window_seconds: float = 1.0
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
+    repeats: bool = False
     limits: Limits = field(default_factory=lambda: Limits(seconds=600.0, memory_bytes=4 << 30, cpu_seconds=1200.0))
 
 
@@ -80,7 +83,7 @@ class QualityScorer:
         self.calibration = self.record.calibration(self.options.dataset)
         self.model = predictor.digest
         self._predictor = predictor
-        self._room = WorkerRoom(self.options.limits)
+        self._worker = Worker(self.options.limits)
 
     @classmethod
     def from_pretrained(
@@ -151,7 +154,7 @@ class QualityScorer:
 
     def close(self) -> None:
         """Ends the worker process."""
-        self._room.close()
+        self._worker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +171,7 @@ class QualityScorer:
             num_views=self.options.num_views or self.record.num_views,
             segment_seconds=self.options.segment_seconds,
             window_seconds=self.options.window_seconds,
-            repeat=self.record.repeat,
+            repeat=self.record.repeat or self.options.repeats,
             decoder=self.record.decoder,
             options=self.options.decoding,
         )
@@ -179,19 +182,19 @@ class QualityScorer:
             return
         finished = False
         try:
-            self._room.ask(advance, self._task(paths[0]))
+            self._worker.ask(advance, self._task(paths[0]))
             for path, following in zip(paths, [*paths[1:], None], strict=True):
                 going_on = True
                 while going_on:
-                    answer = self._room.answer()
+                    answer = self._worker.answer()
                     going_on = isinstance(answer, VideoHead | SegmentClips)
                     finished = not going_on and following is None
                     if not finished:
-                        self._room.ask(advance, None if going_on or following is None else self._task(following))
+                        self._worker.ask(advance, None if going_on or following is None else self._task(following))
                     yield path, answer
         finally:
             if not finished:
-                self._room.close()
+                self._worker.close()
 
     def _score_segment(self, segment: SegmentClips) -> "_ScoredSegment":
         raw, embeddings = self._predictor(segment.views)
@@ -212,41 +215,42 @@ class QualityScorer:
         distances = [part.distance for part in parts if part.distance is not None]
         distance = float(np.median(distances)) if distances else None
         low, high = self.calibration.interval(score, float(weights**2 @ [part.view_variance for part in parts]))
-        domain, scale = self.record.domain, self.calibration
+        domain, fit = self.record.domain, self.calibration
         return VideoScore(
             score=score,
             low=low,
             high=high,
             mean=float(np.mean(curve)),
-            harmonic_mean=harmonic_mean(np.array(curve), scale.scale_low, scale.scale_high),
+            harmonic_mean=harmonic_mean(np.array(curve), fit.scale),
             percentile_5=float(np.percentile(curve, _LOW_PERCENTILE)),
             view_scores=tuple((weights @ np.stack([part.view_scores for part in parts])).tolist()),
-            segments=tuple(self._segment_score(part, head.fps) for part in parts),
+            segments=tuple(self._segment_score(part, head) for part in parts),
             curve=tuple(
-                WindowScore(start_seconds=span.start / head.fps, stop_seconds=span.stop / head.fps, score=value)
+                WindowScore(start_seconds=head.seconds(span.start), stop_seconds=head.seconds(span.stop), score=value)
                 for part in parts
                 for span, value in part.windows
             ),
             domain_distance=distance,
             out_of_domain=None if distance is None or domain is None else distance > domain.threshold,
-            dataset=scale.dataset,
-            score_name=scale.score_name,
-            scale_low=scale.scale_low,
-            scale_high=scale.scale_high,
+            dataset=fit.dataset,
+            score_name=fit.score_name,
+            scale_low=fit.scale_low,
+            scale_high=fit.scale_high,
             width=head.width,
             height=head.height,
             fps=head.fps,
             num_frames=head.num_frames,
             sha256=head.digest,
             decoder=head.decoder,
+            notes=head.notes,
             model=self.model,
         )
 
-    def _segment_score(self, part: "_ScoredSegment", fps: float) -> SegmentScore:
+    def _segment_score(self, part: "_ScoredSegment", head: VideoHead) -> SegmentScore:
         low, high = self.calibration.interval(part.score, part.view_variance)
         return SegmentScore(
-            start_seconds=part.span.start / fps,
-            stop_seconds=part.span.stop / fps,
+            start_seconds=head.seconds(part.span.start),
+            stop_seconds=head.seconds(part.span.stop),
             score=part.score,
             low=low,
             high=high,

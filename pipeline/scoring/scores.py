@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.manifest import ScoreScale
+
 _HARMONIC_STEPS = 100.0
 """The scale counts 0 … 100 for the harmonic mean, in which VMAF adds 1 to every value."""
 
@@ -59,14 +61,14 @@ class VideoScore:
         out_of_domain: whether that is beyond the threshold; then the score deserves little trust.
         dataset: whose scale it is.
         score_name: such as ``MOS``.
-        scale_low: worst value of the scale.
-        scale_high: best value of the scale.
+        scale: of the scores.
         width: in px.
         height: in px.
         fps: frames per second.
         num_frames: exact.
         sha256: of the file.
         decoder: name and version.
+        notes: what else is to be known of the video: interlaced, variable rate, HDR without tone mapping, …
         model: the beginning of a SHA-256 over the weights.
     """
 
@@ -92,6 +94,7 @@ class VideoScore:
     sha256: str
     decoder: str
     model: str
+    notes: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -99,17 +102,16 @@ class VideoScore:
         return self.num_frames / self.fps
 
 
-def harmonic_mean(values: NDArray[np.float64], scale_low: float, scale_high: float) -> float:
+def harmonic_mean(values: NDArray[np.float64], scale: ScoreScale) -> float:
     """VMAF's harmonic mean: 1 / mean(1 / (x + 1)) - 1, with the scale as x = 0 … 100.
 
     Args:
         values: in MOS; below the scale's worst value they count as it.
-        scale_low: worst value of the scale.
-        scale_high: best value of the scale.
+        scale: of the scores.
 
     Returns:
         In MOS; at most the arithmetic mean of the values inside the scale.
     """
-    steps = np.maximum(values - scale_low, 0.0) / (scale_high - scale_low) * _HARMONIC_STEPS
+    steps = np.maximum(scale.to_unit(values), 0.0) * _HARMONIC_STEPS
     mean = 1.0 / np.mean(1.0 / (steps + 1.0)) - 1.0
-    return float(scale_low + mean / _HARMONIC_STEPS * (scale_high - scale_low))
+    return scale.from_unit(float(mean / _HARMONIC_STEPS))

@@ -9,6 +9,7 @@ A worker process runs this (`advance`), and keeps the video open from one reques
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,12 +19,13 @@ from numpy.typing import NDArray
 from cache.store.files import file_digest
 from pipeline.core import registry
 from pipeline.rendering.clips import cut_clips, file_state
-from pipeline.rendering.policy import ViewError, ViewPolicy
+from pipeline.rendering.policy import TooShortError, ViewError, ViewPolicy
 from pipeline.rendering.views import ViewParameters, draw_view
 from pipeline.video.decoder import DecodeError, DecodeOptions, OpenVideo, check_file
 
 ASSUMED_FPS = 25.0
 """Frame rate of a video that does not tell its own; it decides only how long a segment and a window are."""
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,8 @@ class VideoHead:
         num_frames: exact.
         num_segments: how many `SegmentClips` follow.
         decoder: name and version.
+        notes: what else is to be known of the video, see `VideoInfo`.
+        times: when each frame is shown, in seconds, where the rate varies.
     """
 
     digest: str
@@ -72,6 +76,14 @@ class VideoHead:
     num_frames: int
     num_segments: int
     decoder: str
+    notes: tuple[str, ...] = ()
+    times: NDArray[np.float64] | None = None
+
+    def seconds(self, frame: int) -> float:
+        """When a frame is shown; of the number of frames, when the video ends."""
+        if self.times is None:
+            return frame / self.fps
+        return float(self.times[frame]) if frame < self.num_frames else float(self.times[-1]) + 1 / self.fps
 
 
 @dataclass(frozen=True)
@@ -99,29 +111,40 @@ class SegmentClips:
     window_clips: NDArray[np.uint8]
 
 
-def divide(task: ScoringTask, num_frames: int, fps: float) -> list[tuple[Span, tuple[Span, ...]]]:
+def divide(task: ScoringTask, head: VideoHead) -> list[tuple[Span, tuple[Span, ...]]]:
     """Divides a video into segments, and each of them into windows, without gap or overlap.
 
-    The parts are equal, at least as long as asked for and less than twice that, and never too short for the frame rule
-    unless the whole video is.
+    The parts are equal in time, at least as long as asked for and less than twice that, and never too short for the
+    frame rule unless the whole video is.
 
     Args:
         task: what is asked for.
-        num_frames: of the video.
-        fps: frames per second.
+        head: of the video, of which `VideoHead.num_segments` is not looked at.
 
     Returns:
         Each segment with its windows.
     """
-    window = max(round(task.window_seconds * fps), task.policy.frames_needed)
-    segment = max(round(task.segment_seconds * fps), window)
-    return [(span, tuple(_parts(span, window))) for span in _parts(Span(0, num_frames), segment)]
+    window = max(round(task.window_seconds * head.fps), task.policy.frames_needed)
+    segment = max(round(task.segment_seconds * head.fps), window)
+    cut = partial(_parts, head=head, least=task.policy.frames_needed)
+    return [(span, tuple(cut(span, window))) for span in cut(Span(0, head.num_frames), segment)]
 
 
-def _parts(span: Span, length: int) -> list[Span]:
-    count = max((span.stop - span.start) // length, 1)
-    edges = [span.start + (span.stop - span.start) * part // count for part in range(count + 1)]
-    return [Span(start, stop) for start, stop in pairwise(edges)]
+def _parts(span: Span, length: int, *, head: VideoHead, least: int) -> list[Span]:
+    """Equal parts of at least ``length`` frames, or of as much time where the rate varies."""
+    if head.times is None:
+        count = max((span.stop - span.start) // length, 1)
+        edges = [span.start + (span.stop - span.start) * part // count for part in range(count + 1)]
+        return [Span(start, stop) for start, stop in pairwise(edges)]
+    begin, end = head.seconds(span.start), head.seconds(span.stop)
+    count = max(int((end - begin) * head.fps / length + _ROUNDING), 1)
+    between = (head.times[1:] + head.times[:-1]) / 2
+    wanted = np.searchsorted(between, np.linspace(begin, end, count + 1)[1:-1]).tolist()
+    edges = [span.start]
+    for edge in wanted:
+        if edge - edges[-1] >= least and span.stop - edge >= least:
+            edges.append(edge)
+    return [Span(start, stop) for start, stop in pairwise([*edges, span.stop])]
 
 
 def read_segments(task: ScoringTask) -> Iterator[VideoHead | SegmentClips]:
@@ -139,17 +162,20 @@ def read_segments(task: ScoringTask) -> Iterator[VideoHead | SegmentClips]:
     before = file_state(task.path)
     digest = file_digest(task.path)
     with registry.find("video.decoders", task.decoder).open(task.path, options=task.options) as video:
-        info, fps = video.info, video.info.fps or ASSUMED_FPS
-        plan = divide(task, info.num_frames, fps)
-        yield VideoHead(
+        info = video.info
+        head = VideoHead(
             digest=digest,
             width=info.width,
             height=info.height,
-            fps=fps,
+            fps=info.fps or ASSUMED_FPS,
             num_frames=info.num_frames,
-            num_segments=len(plan),
+            num_segments=0,
             decoder=info.decoder,
+            notes=info.notes,
+            times=info.times,
         )
+        plan = divide(task, head)
+        yield replace(head, num_segments=len(plan))
         for span, windows in plan:
             yield _cut(video, task, digest, span, windows)
     if file_state(task.path) != before:
@@ -192,6 +218,11 @@ def advance(task: ScoringTask | None) -> VideoHead | SegmentClips | str | None:
         _open[:] = [read_segments(task)]
     try:
         return next(_open[0], None)
+    except TooShortError as error:
+        return (
+            f"{error.found}; this student was made for videos of at least {error.needed}; score with --short repeat to "
+            "repeat frames, and trust the score less, or give a longer video"
+        )
     except (DecodeError, ViewError) as error:
         return str(error)
     except OSError as error:

@@ -33,6 +33,9 @@ PRESETS = {
 }
 """Fastest first."""
 
+MATRICES = {"bt709": 1, "fcc": 4, "bt601": 6, "smpte240m": 7, "bt2020": 9}
+"""ITU-T H.273 numbers of colour matrices."""
+
 
 class EncodingError(PipelineError):
     """An encoder refused its settings or its input."""
@@ -69,7 +72,12 @@ class Recipe:
 
 
 def encode(
-    video: Video420, recipe: Recipe, container: str | None = None, changes: Mapping[str, str | None] | None = None
+    video: Video420,
+    recipe: Recipe,
+    container: str | None = None,
+    changes: Mapping[str, str | None] | None = None,
+    *,
+    matrix: str = "",
 ) -> bytes:
     """Encodes.
 
@@ -78,6 +86,7 @@ def encode(
         recipe: codec and settings.
         container: FFmpeg's name of the format; None takes the codec's usual one.
         changes: encoder options beside those of the recipe; None as a value takes one of the recipe's away.
+        matrix: that the file names for its colour, a key of ``MATRICES``; empty names none.
 
     Returns:
         The file's bytes.
@@ -100,6 +109,8 @@ def encode(
             stream.codec_context.thread_count = 1
             stream.codec_context.time_base = Fraction(1, recipe.fps)
             stream.codec_context.gop_size = recipe.gop
+            if matrix:
+                stream.codec_context.colorspace = MATRICES[matrix]
             stream.codec_context.open()
             leave_real_time()
             for index in range(video.shape.num_frames):

@@ -55,7 +55,7 @@ class Child:
         return index, result
 
     def _let_die(self) -> None:
-        """Waits for a process that has told what killed it, so that its traceback is printed whole."""
+        """Waits for a process that has reported what kills it, so that its traceback is printed whole."""
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_DYING_SECONDS)
@@ -125,23 +125,23 @@ def work(descriptor: int, memory_bytes: int, cpu_seconds: float) -> None:
             limited = True
         if cpu_seconds:
             _limit_time(cpu_seconds)
-        with _Telling(connection) as telling:
-            telling.result = function(task)
+        with _Reporting(connection) as reporting:
+            reporting.result = function(task)
         try:
-            connection.send(telling.result)
+            connection.send(reporting.result)
         except (BrokenPipeError, ConnectionResetError):
             return
 
 
-class _Telling:
-    """Tells the parent what a task raised, and then lets the process die of it."""
+class _Reporting:
+    """Reports to the parent what a task raised, and then lets the process die of it."""
 
     result: Any = None
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def __enter__(self) -> "_Telling":
+    def __enter__(self) -> "_Reporting":
         return self
 
     def __exit__(
@@ -157,7 +157,7 @@ class _Telling:
 
 
 def _limit_memory(extra_bytes: int) -> None:
-    """Limits the address space to what is taken now and ``extra_bytes`` more; only Linux can tell and obey."""
+    """Limits the address space to what is taken now and ``extra_bytes`` more; only Linux can."""
     if not sys.platform.startswith("linux"):
         return
     import resource

@@ -10,8 +10,6 @@ from pipeline.workers.local import LocalWorkers, run_alone
 from pipeline.workers.tasks import Limits, Lost, Mapper, Result, Task, WorkerError
 
 _AHEAD = 2
-
-
 """Tasks per thread that a dask scheduler is given at a time."""
 
 
@@ -51,8 +49,8 @@ class DaskWorkers:
 
             def occupy() -> None:
                 # Asked anew each time: workers may have joined or died.
-                room = _AHEAD * max(1, sum(client.nthreads().values())) - len(indices)
-                for index in islice(waiting, max(room, 0)):
+                free = _AHEAD * max(1, sum(client.nthreads().values())) - len(indices)
+                for index in islice(waiting, max(free, 0)):
                     future = client.submit(run_alone, function, tasks[index], self.limits, pure=False)
                     indices[future] = index
                     running.add(future)
@@ -70,7 +68,7 @@ class DaskWorkers:
 
 
 def make_workers(scheduler: str | None, *, num_workers: int, limits: Limits) -> Mapper:
-    """The room that ``runtime`` asks for.
+    """The workers that ``runtime`` asks for.
 
     Args:
         scheduler: address of a dask scheduler; None works on this machine.

@@ -1,8 +1,8 @@
-"""One mapper interface, two rooms to work in: processes of this machine, or the workers of a dask scheduler.
+"""Tasks in processes of this machine, which may die: a hostile video costs a row, never the stage.
 
-A task runs in a process of its own kind, which is told one task at a time and can be lost without harm: when it takes
+A task runs in a process of its own kind, which does one task at a time and can be lost without harm: when it takes
 too long it is killed, when it crashes or runs out of memory its task comes back as ``Lost``, and the next task gets a
-fresh process. So a hostile video costs a row, never the stage. Results come in any order.
+fresh process. Results come in any order.
 
 The process is an interpreter started anew rather than a fork: no lock, thread or open file of the stage is in it.
 """
@@ -60,21 +60,21 @@ def _serve(
                 yield index, result
 
 
-_rooms = threading.local()
+_own = threading.local()
 
 
 def run_alone(function: Callable[[Task], Result], task: Task, limits: Limits) -> Result | Lost:
-    """Runs one task in a worker process that this thread keeps; what a dask worker does with each of its tasks."""
-    if getattr(_rooms, "limits", None) != limits:
-        _rooms.limits, _rooms.child = limits, Child(limits)
-    child: Child = _rooms.child
+    """Runs one task in a worker process of this thread; what a dask worker does with each of its tasks."""
+    if getattr(_own, "limits", None) != limits:
+        _own.limits, _own.child = limits, Child(limits)
+    child: Child = _own.child
     child.begin(0, function, task)
     ready = wait([child.connection], limits.seconds)
     result: Result | Lost = child.finish(bool(ready))[1]
     return result
 
 
-class WorkerRoom:
+class Worker:
     """One worker process that is asked one thing after another, such as for the next clips of a video it holds open.
 
     Between ``ask`` and ``answer`` the caller can work too.

@@ -9,6 +9,7 @@ from pipeline.students.data.batch import COLUMNS
 from pipeline.students.data.rows import AlignedData, DataPaths
 from pipeline.students.losses.shared.weighting import weighted_losses
 from pipeline.teachers.extraction.targets import target_specs
+from pipeline.teachers.shared.saved import load_teacher
 from stages.params import load_params
 from tests.imports import ROOT
 
@@ -19,7 +20,7 @@ def test_a_run_has_the_clips_and_targets_of_the_default_settings(tmp_path: Path)
     data = AlignedData(DataPaths.below(write_run(tmp_path, splits={"train": 2})), "main")
     assert view_policies(params.render, find("teachers", params.adapt.teacher).PREPROCESSING)["main"] == VIEW
     assert (data.clip_shape, data.grid) == (CLIP_SHAPE, VIEW.grid)
-    real = {spec.name: spec for spec in target_specs(params.extract, write_teacher(tmp_path / "teacher"))}
+    real = {spec.name: spec for spec in target_specs(params.extract, load_teacher(write_teacher(tmp_path / "teacher")))}
     for name, made in data.targets.arrays.items():
         assert (made.shape, str(made.dtype)) == (real[name].shape, real[name].dtype)
     for name in weighted_losses(params.distill.losses).needs:

@@ -10,13 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.commands.cli import _application
-from pipeline.commands.shared.inputs import SUFFIXES
 from pipeline.commands.shared.names import written
 from pipeline.core.errors import PipelineError
 from pipeline.core.manifest import ManifestError, read_labels, read_videos, write_labels, write_videos
-from pipeline.preparation.datasets.shared.files import VIDEO_SUFFIXES
 from pipeline.preparation.prepare import Tables, prepare
 from pipeline.preparation.settings import PrepareSettings
+from pipeline.video.suffixes import VIDEO_SUFFIXES, is_video
 from tests.faults.conftest import Corpus
 from tests.faults.corpus import KINDS, NO_FILES, SHORT
 from tests.scoring_models import save_student
@@ -112,7 +111,7 @@ def test_score_tells_of_each_video_its_score_or_the_reason(corpus: Corpus, tmp_p
     if form != "jsonl":
         return
     rows = {Path(row["path"]).name: row for row in map(json.loads, text.splitlines())}
-    asked = {kind: corpus.paths[kind].name for kind in KINDS if corpus.paths[kind].suffix.lower() in SUFFIXES}
+    asked = {kind: corpus.paths[kind].name for kind in KINDS if is_video(corpus.paths[kind].name)}
     for kind, name in asked.items():
         if kind in ("folder.mp4", "missing.mp4"):
             continue
@@ -124,5 +123,5 @@ def test_score_tells_of_each_video_its_score_or_the_reason(corpus: Corpus, tmp_p
     assert rows == {}
 
 
-UNDECIDED = {"two_frames.mp4", "one_pixel.mkv", "one_row.mkv"}
+UNDECIDED = {"two_frames.mp4", "one_pixel.mkv", "one_row.mkv", "first_key_frame_missing.mkv"}
 """Too little for the clips of this very student, or just enough."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,36 +10,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pipeline.video.suffixes import is_video, left_out
+
 if TYPE_CHECKING:
     from pipeline.scoring.scorer import QualityScorer
     from pipeline.video.decoder import DecodeOptions
 
 FORMATS = ("table", "csv", "json", "jsonl")
-SUFFIXES = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".ts",
-        ".m2ts",
-        ".mts",
-        ".mpg",
-        ".mpeg",
-        ".flv",
-        ".ivf",
-        ".obu",
-        ".3gp",
-        ".mxf",
-        ".wmv",
-        ".ogv",
-        ".y4m",
-        ".yuv",
-    ]
-)
-"""Names of the files that are taken from a folder; a file that is named outright is always tried."""
+_MOST_THREADS = 4
+"""That decode one video."""
 
 
 def expand(paths: Sequence[Path], listed: Path | None) -> list[Path]:
@@ -63,22 +43,25 @@ def expand(paths: Sequence[Path], listed: Path | None) -> list[Path]:
 
 
 def _videos_below(folder: Path) -> list[Path]:
-    found = [
-        Path(place) / name
-        for place, folders, names in os.walk(folder)
-        for name in names
-        if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-    ]
-    return sorted(found)
+    files = sorted(
+        Path(place) / name for place, _, names in os.walk(folder) for name in names if not name.startswith(".")
+    )
+    left = [str(path) for path in files if not is_video(path.name)]
+    if left:
+        print(f"{folder}: {left_out(left)}; name one outright to try it", file=sys.stderr)
+    return [path for path in files if is_video(path.name)]
 
 
-def raw_options(size: str | None, pix_fmt: str | None, fps: float | None) -> "DecodeOptions":
-    """What raw video does not tell of itself.
+def raw_options(
+    size: str | None, pix_fmt: str | None, fps: float | None, *, refuse_hdr: bool = False
+) -> "DecodeOptions":
+    """How videos are decoded.
 
     Args:
         size: such as ``1920x1080``.
         pix_fmt: ``yuv420p`` or ``yuv420p10le``.
         fps: frames per second.
+        refuse_hdr: see `DecodeOptions`.
 
     Raises:
         BadParameter: the size or the format is none.
@@ -91,10 +74,12 @@ def raw_options(size: str | None, pix_fmt: str | None, fps: float | None) -> "De
     if pix_fmt not in (None, "yuv420p", "yuv420p10le"):
         raise typer.BadParameter(f"got {pix_fmt!r}; expected yuv420p or yuv420p10le", param_hint="--pix-fmt")
     return DecodeOptions(
+        threads=min(len(os.sched_getaffinity(0)), _MOST_THREADS),
         raw_width=int(match[1]) if match else None,
         raw_height=int(match[2]) if match else None,
         raw_fps=fps,
         raw_pix_fmt=pix_fmt,
+        refuse_hdr=refuse_hdr,
     )
 
 
@@ -110,6 +95,7 @@ def load_scorer(
     timeout_seconds: float = 600.0,
     threads: int | None = None,
     device: str = "cpu",
+    repeats: bool = False,
 ) -> "QualityScorer":
     """Loads a student for a command.
 
@@ -124,6 +110,7 @@ def load_scorer(
         timeout_seconds: to decode a segment in.
         threads: of the model.
         device: of the model.
+        repeats: see `ScoringOptions`.
     """
     from pipeline.scoring.predictors import start_lightly
     from pipeline.scoring.scorer import QualityScorer, ScoringOptions
@@ -136,6 +123,7 @@ def load_scorer(
         segment_seconds=segment_seconds,
         window_seconds=window_seconds,
         decoding=decoding,
+        repeats=repeats,
         limits=Limits(seconds=timeout_seconds, memory_bytes=4 << 30, cpu_seconds=2 * timeout_seconds),
     )
     return stack.enter_context(QualityScorer.from_pretrained(model, options, threads=threads, device=device))

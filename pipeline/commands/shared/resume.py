@@ -30,6 +30,7 @@ COLUMNS = [
     "num_frames",
     "seconds",
     "decoder",
+    "notes",
     "sha256",
     "model",
     "dataset",

@@ -61,7 +61,7 @@ def row(outcome: Outcome, settings: Mapping[str, str]) -> dict[str, Any]:
     values |= {"path": outcome.name, "status": "ok", **settings}
     if outcome.score is None:
         return values | {"status": "failed", "error": outcome.error}
-    scored = asdict(outcome.score) | {"seconds": outcome.score.seconds}
+    scored = asdict(outcome.score) | {"seconds": outcome.score.seconds, "notes": "; ".join(outcome.score.notes)}
     return values | {key: scored[key] for key in COLUMNS if key in scored and key not in settings}
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from pipeline.evaluation.metrics.rmse_raw import rmse_raw
 from pipeline.evaluation.metrics.shared.logistic import logistic4
 
 
 def rmse_logistic4(prediction: np.ndarray, mos: np.ndarray) -> float:
-    """Root mean squared error after `logistic4`, in units of ``mos``."""
-    return rmse_raw(logistic4(prediction, mos), mos)
+    """Root mean squared error after `logistic4`, in units of ``mos``; arguments and errors as for `srcc`."""
+    mapped = logistic4(prediction, mos)
+    return float(np.sqrt(np.mean((mapped - np.asarray(mos, dtype=np.float64)) ** 2)))

@@ -23,6 +23,7 @@ import numpy as np
 from scipy import special
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.manifest import ScoreScale
 
 _MARGIN = 0.25
 """How far, in lengths of the scale, the asymptotes may lie outside it."""
@@ -101,8 +102,13 @@ class Calibration:
         return max(score - reach, min(score, self.scale_low)), min(score + reach, max(score, self.scale_high))
 
     @property
+    def scale(self) -> ScoreScale:
+        """Of the opinion scores."""
+        return ScoreScale(score_name=self.score_name, low=self.scale_low, high=self.scale_high)
+
+    @property
     def _smallest_variance(self) -> float:
-        return (_SMALLEST_SPREAD * (self.scale_high - self.scale_low)) ** 2
+        return (_SMALLEST_SPREAD * self.scale.length) ** 2
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, as stored in a student's ``config.json``."""
@@ -151,7 +157,8 @@ def fit_calibration(
     """
     views = [np.atleast_1d(np.asarray(scores, dtype=np.float64)) for scores in view_scores]
     x = np.array([scores.mean() for scores in views])
-    y = (np.asarray(mos, dtype=np.float64) - scale_low) / (scale_high - scale_low)
+    scale = ScoreScale(score_name=score_name, low=scale_low, high=scale_high)
+    y = scale.to_unit(np.asarray(mos, dtype=np.float64))
     if len(x) < 2 or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise CalibrationError(
             f"{dataset}: got {len(x)} validation videos with a score; a calibration needs at least 2, all finite; "
@@ -162,13 +169,12 @@ def fit_calibration(
     residuals = y - _held_out(x, y, names)
     spread = np.array([view_variance(_curve(scores, *curve)) for scores in views])
     low, high, slope, offset = curve
-    length = scale_high - scale_low
     return Calibration(
-        low=scale_low + length * low,
-        high=scale_low + length * high,
+        low=scale.from_unit(low),
+        high=scale.from_unit(high),
         slope=slope,
         offset=offset,
-        residual_std=float(np.sqrt(np.mean(residuals**2)) * length),
+        residual_std=float(np.sqrt(np.mean(residuals**2)) * scale.length),
         interval_factor=_conformal_factor(residuals, spread),
         dataset=dataset,
         score_name=score_name,

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.store import Store
+from cache.store import OK, Store
 from pipeline.core.errors import PipelineError
-from pipeline.core.manifest import labels_of, read_labels, read_scales, read_videos, to_unit
+from pipeline.core.manifest import labels_of, read_labels, read_scales, read_videos
 
 
 class AdaptationError(PipelineError):
@@ -46,9 +46,9 @@ def labelled_clips(store: Store, tables: Path, split: str) -> Labelled:
     rows, mos, contents = [], [], []
     for video, label in zip(videos, labels, strict=True):
         of_video = store.rows_of(video.video_id)
-        if label.split == split and label.labelled and label.mos is not None and np.all(store.status[of_video] == 1):
+        if label.split == split and label.labelled and label.mos is not None and np.all(store.status[of_video] == OK):
             rows.append(of_video)
-            mos.append(to_unit(label, video, scales))
+            mos.append(scales[video.dataset].to_unit(label.mos))
             contents.append(label.content)
     if len(rows) < 2:
         raise AdaptationError(

@@ -17,14 +17,13 @@ from cache.build import Pool, build_store
 from cache.build.dvc_source import last_committed
 from cache.store import BuildReport, Failed, Job, Rows, TooManyFailedError, open_store
 from cache.store.scratch import scratch_folder
-from pipeline.core.files import file_digest, write_json
+from pipeline.core.files import write_json
 from pipeline.core.manifest import CLIP_DIGEST
 from pipeline.core.progress import track
 from pipeline.core.settings import RuntimeSettings
 from pipeline.models.device import resolve_device
 from pipeline.teachers.extraction.extractor import Extractor, Plan
 from pipeline.teachers.extraction.targets import target_specs, target_units
-from pipeline.teachers.shared.saved import load_description
 from pipeline.workers.dask import make_workers
 from pipeline.workers.tasks import Limits, Lost
 
@@ -61,7 +60,7 @@ def extract(plan: Plan, targets: Path, runtime: RuntimeSettings) -> dict[str, An
             pool=Pool.locate(),
             adopt=[last_committed(targets)],
             max_failed=plan.settings.max_failed,
-            metadata={"teacher": load_description(plan.teacher), "clips_digest": store.digest()},
+            metadata={"teacher": dict(plan.teacher.description), "clips_digest": store.digest()},
         )
     except TooManyFailedError as error:
         _leave_counts(error.report)
@@ -88,35 +87,36 @@ def _compute(plan: Plan, jobs: Sequence[Job], runtime: RuntimeSettings) -> Itera
         tasks = [_Task(plan, identity, group) for group in groups]
         for index, results in workers.map(_extract_group, tasks):
             group = groups[index]
-            told = [Failed(f"teacher: {results.reason}")] * len(group) if isinstance(results, Lost) else results
-            for job, result in zip(group, told, strict=True):
+            if isinstance(results, Lost):
+                results = [Failed(f"teacher: {results.reason}")] * len(group)
+            for job, result in zip(group, results, strict=True):
                 advance()
                 yield job, result
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What is sent to a worker process; a worker keeps its teacher while ``identity`` stays the same."""
+    """What is sent to a worker process; a worker uses its teacher again while ``identity`` stays the same."""
 
     plan: Plan
     identity: str
     jobs: tuple[Job, ...]
 
 
-_kept: dict[str, Extractor] = {}
+_extractors: dict[str, Extractor] = {}
 
 
 def _extract_group(task: _Task) -> list[Rows | Failed]:
-    if task.identity not in _kept:
-        _kept.clear()
-        _kept[task.identity] = Extractor(task.plan)
-    return list(_kept[task.identity].stream(task.jobs))
+    if task.identity not in _extractors:
+        _extractors.clear()
+        _extractors[task.identity] = Extractor(task.plan)
+    return list(_extractors[task.identity].stream(task.jobs))
 
 
 def _identity(plan: Plan) -> str:
     """Tells one plan, with what its paths hold at this moment, from another."""
-    weights, clips = file_digest(plan.teacher / "model.safetensors"), open_store(plan.clips).digest()
-    return f"{weights} {clips} {plan.device} {plan.settings.model_dump_json()}"
+    clips = open_store(plan.clips).digest()
+    return f"{plan.teacher.weights_sha256} {clips} {plan.device} {plan.settings.model_dump_json()}"
 
 
 def _leave_counts(report: BuildReport) -> None:

@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.utils import logging as transformers_logging
 
-from cache.store import Failed, Job, Rows, open_store
+from cache.store import OK, Failed, Job, Rows, open_store
 from pipeline.core.manifest import CLIP_DIGEST
 from pipeline.models.device import be_deterministic, resolve_device
 from pipeline.models.internvideo2 import InternVideo2, compile_blocks, lower_weights
 from pipeline.models.pixels import normalise
 from pipeline.models.staging import Arrays, stream
 from pipeline.teachers.extraction.settings import ExtractSettings
-from pipeline.teachers.shared.saved import TeacherError, load_description
+from pipeline.teachers.shared.saved import SavedTeacher, TeacherError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +26,13 @@ class Plan:
     """All that a worker needs to know; it is sent to other processes and machines.
 
     Attributes:
-        teacher: folder that ``adapt`` wrote.
+        teacher: that ``adapt`` wrote.
         clips: the clip store.
         settings: the section ``extract``.
         device: ``auto``, ``cpu``, ``cuda`` …
     """
 
-    teacher: Path
+    teacher: SavedTeacher
     clips: Path
     settings: ExtractSettings
     device: str
@@ -47,9 +47,9 @@ class Extractor:
         self._settings = plan.settings
         self._store = open_store(plan.clips)
         self._device = resolve_device(plan.device)
-        self._preprocessing = load_description(plan.teacher)["preprocessing"]
-        transformers_logging.disable_progress_bar()  # the teacher lies on a disk, and is read in a moment
-        self._model = InternVideo2.from_pretrained(plan.teacher).eval().to(self._device)
+        self._preprocessing = plan.teacher.preprocessing
+        transformers_logging.disable_progress_bar()
+        self._model = InternVideo2.from_pretrained(plan.teacher.folder).eval().to(self._device)
         if plan.settings.precision == "bfloat16":
             lower_weights(self._model)
         if plan.settings.compile:
@@ -159,7 +159,7 @@ class Extractor:
 
     def _failure(self, job: Job) -> str | None:
         rows = self._store.rows_of(job.unit.video_id)
-        return next((self._store.reasons[row] for row in rows if self._store.status[row] != 1), None)
+        return next((self._store.reasons[row] for row in rows if self._store.status[row] != OK), None)
 
 
 def pooled_tokens(tokens: Tensor, grid: tuple[int, int, int], side: int | None) -> Tensor:

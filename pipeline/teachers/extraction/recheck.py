@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from cache.store import Job, Rows, Store, open_store
+from cache.store import OK, Job, Rows, Store, open_store
 from pipeline.core.errors import PipelineError
-from pipeline.core.files import file_digest
 from pipeline.core.manifest import CLIP_DIGEST
 from pipeline.teachers.extraction.extractor import Extractor, Plan
 from pipeline.teachers.extraction.settings import ExtractSettings
-from pipeline.teachers.shared.saved import load_description
+from pipeline.teachers.shared.saved import SavedTeacher, load_teacher
 
 TOLERANCES = {"float32": 1e-4, "float16": 2e-3, "bfloat16": 2e-2}
 """Stored dtype → largest difference allowed, as a share of the row's largest magnitude."""
@@ -71,17 +70,19 @@ def recheck(
         RecheckError: the teacher's weights, or a sampled clip's pixels, are not those of the store.
     """
     store = open_store(targets)
-    extractor = Extractor(Plan(teacher=teacher, clips=clips, settings=_settings(store), device=device))
-    _check_teacher(store, teacher)
-    pixels = open_store(clips).row_digests(_settings(store).view_set)
-    good = [unit for unit in store.units() if np.all(store.status[store.rows_of(unit.video_id)] == 1)]
+    settings, saved = _settings(store), load_teacher(teacher)
+    _check_teacher(store, saved)
+    extractor = Extractor(Plan(teacher=saved, clips=clips, settings=settings, device=device))
+    seen = open_store(clips)
+    pixels = seen.row_digests(settings.view_set)
+    good = [unit for unit in store.units() if np.all(store.status[store.rows_of(unit.video_id)] == OK)]
     chosen = np.random.Generator(np.random.Philox(seed)).permutation(len(good))[:sample]
     largest = dict.fromkeys(store.arrays, 0.0)
     worst = dict.fromkeys(store.arrays, "")
     recorded = store.column(CLIP_DIGEST)
     for unit in (good[index] for index in sorted(chosen)):
         rows = store.rows_of(unit.video_id)
-        if [recorded[row] for row in rows] != [pixels[row] for row in open_store(clips).rows_of(unit.video_id)]:
+        if [recorded[row] for row in rows] != [pixels[row] for row in seen.rows_of(unit.video_id)]:
             raise RecheckError(f"{unit.video_id}: {clips} has other pixels than {targets} was made from; run extract")
         live = extractor(Job(unit, tuple(store.arrays)))
         if not isinstance(live, Rows):
@@ -135,12 +136,11 @@ def _settings(store: Store) -> ExtractSettings:
     )
 
 
-def _check_teacher(store: Store, teacher: Path) -> None:
-    weights = file_digest(teacher / "model.safetensors")
-    description = load_description(teacher)
+def _check_teacher(store: Store, teacher: SavedTeacher) -> None:
     for name, fingerprint in store.fingerprint.items():
-        if fingerprint["weights_sha256"] != weights:
+        if fingerprint["weights_sha256"] != teacher.weights_sha256:
             raise RecheckError(
-                f"{name} was made by the weights {fingerprint['weights_sha256'][:12]}…, but {teacher} "
-                f"({description['teacher']}) holds {weights[:12]}…; name the teacher that made it, or run extract"
+                f"{name} was made by the weights {fingerprint['weights_sha256'][:12]}…, but {teacher.folder} "
+                f"({teacher.description['teacher']}) holds {teacher.weights_sha256[:12]}…; name the teacher that made "
+                "it, or run extract"
             )

@@ -3,14 +3,12 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-from cache.store import ArraySpec, Store, Unit
-from pipeline.core.files import file_digest
+from cache.store import OK, ArraySpec, Store, Unit
 from pipeline.models.internvideo2 import InternVideo2Config
 from pipeline.teachers.extraction.settings import ExtractSettings
-from pipeline.teachers.shared.saved import TeacherError, load_description
+from pipeline.teachers.shared.saved import SavedTeacher, TeacherError
 
 VERSION = 1
 """Raised whenever code changes that shapes the value of a target; tests/pipeline/core/test_versions.py asks for it."""
@@ -19,14 +17,13 @@ BATCH_RULE = "one batch per video: all its views, in order"
 WIDER_BATCH_RULE = "so many videos per batch, all their views in order, padded with zeros to this size"
 
 
-def target_specs(settings: ExtractSettings, teacher: Path) -> list[ArraySpec]:
+def target_specs(settings: ExtractSettings, teacher: SavedTeacher) -> list[ArraySpec]:
     """The arrays of the target store, each with the fingerprint of all that shapes its values.
 
     Raises:
         TeacherError: a kind that this teacher does not have, or layers that are not named.
     """
-    description = load_description(teacher)
-    config = InternVideo2Config.from_pretrained(teacher)
+    config = InternVideo2Config.from_pretrained(teacher.folder)
     time, height, width = config.grid
     side_rows = settings.tokens_grid or height
     side_columns = settings.tokens_grid or width
@@ -53,14 +50,14 @@ def target_specs(settings: ExtractSettings, teacher: Path) -> list[ArraySpec]:
         raise TeacherError(f"extract.kinds has 'layers'; name blocks in extract.layers, 0 to {config.depth - 1}")
     if any(layer >= config.depth for layer in settings.layers):
         raise TeacherError(f"extract.layers: got {settings.layers}; this teacher's blocks are 0 to {config.depth - 1}")
-    architecture, weights = _architecture(config), file_digest(teacher / "model.safetensors")
+    architecture = _architecture(config)
     return [
         ArraySpec(
             name=kind,
             dtype=settings.dtype,
             shape=shapes[kind][0],
             dims=shapes[kind][1],
-            fingerprint=_fingerprint(kind, settings, description, architecture, weights),
+            fingerprint=_fingerprint(kind, settings, teacher, architecture),
         )
         for kind in settings.kinds
     ]
@@ -74,14 +71,14 @@ def _architecture(config: InternVideo2Config) -> dict[str, Any]:
 
 
 def _fingerprint(
-    kind: str, settings: ExtractSettings, description: Mapping[str, Any], architecture: Mapping[str, Any], weights: str
+    kind: str, settings: ExtractSettings, teacher: SavedTeacher, architecture: Mapping[str, Any]
 ) -> dict[str, Any]:
     fingerprint: dict[str, Any] = {
         "kind": kind,
         "dtype": settings.dtype,
-        "weights_sha256": weights,
+        "weights_sha256": teacher.weights_sha256,
         "architecture": dict(architecture),
-        "preprocessing": description["preprocessing"],
+        "preprocessing": teacher.preprocessing,
         "view_set": settings.view_set,
         "precision": settings.precision,
         "threads": settings.threads,
@@ -105,7 +102,7 @@ def target_units(store: Store, view_set: str) -> list[Unit]:
     units: list[Unit] = []
     for video_id in dict.fromkeys(store.video_ids):
         rows = store.rows_of(video_id)
-        pixels = "".join(digests[row] if store.status[row] == 1 else f"failed {row}" for row in rows)
+        pixels = "".join(digests[row] if store.status[row] == OK else f"failed {row}" for row in rows)
         units.append(
             Unit(
                 video_id=video_id,

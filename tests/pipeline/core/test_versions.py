@@ -10,6 +10,7 @@ from pipeline.rendering import clips, policy
 from pipeline.rendering.render import clip_specs, view_policies
 from pipeline.teachers.extraction import targets
 from pipeline.teachers.extraction.targets import target_specs
+from pipeline.teachers.shared.saved import load_teacher
 from pipeline.video import colour, resampling
 from tests import value_code
 from tests.imports import ROOT
@@ -92,9 +93,9 @@ def test_a_raised_version_of_pixels_changes_the_clips_recipe(module: object, mon
 
 def test_a_raised_version_of_targets_changes_every_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_teacher(tmp_path)
-    before = {spec.recipe for spec in target_specs(SETTINGS, tmp_path)}
+    before = {spec.recipe for spec in target_specs(SETTINGS, load_teacher(tmp_path))}
     monkeypatch.setattr(targets, "VERSION", 1000)
-    assert before.isdisjoint(spec.recipe for spec in target_specs(SETTINGS, tmp_path))
+    assert before.isdisjoint(spec.recipe for spec in target_specs(SETTINGS, load_teacher(tmp_path)))
 
 
 def test_the_table_is_not_rewritten_over_a_version_that_was_not_raised(

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.core.manifest import read_labels, read_scales, read_videos, write_labels, write_scales, write_videos
-from pipeline.evaluation.evaluate import EvaluationError, baseline_rows, difference_rows, evaluate, prediction_rows
+from pipeline.evaluation.evaluate import EvaluationError, evaluate
 from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.evaluation.tables import baseline_rows, detail_rows, difference_rows, prediction_rows, summary
 from pipeline.students.distillation.distill import distill
 from pipeline.students.shared.calibration import view_variance
 from pipeline.students.shared.domain import Domain, video_vector
@@ -16,7 +17,7 @@ from pipeline.students.shared.prediction import fit_calibrations, predict_videos
 from tests.tiny_run import tiny_settings, write_tiny_run
 
 SETTINGS = EvaluateSettings(bootstrap=100, seed=1)
-KEYS = ["srcc", "srcc_low", "srcc_high", "krcc", "plcc_raw", "plcc_logistic4", "rmse_raw", "rmse_logistic4"]
+KEYS = {"srcc", "srcc_low", "srcc_high", "krcc", "plcc_raw", "plcc_logistic4", "rmse_raw", "rmse_logistic4"}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_every_predictor_has_every_metric_as_a_number(evaluation):
     expected = {"student", "teacher", "mean", "bits_per_pixel", "hand_features", "crf_codec", "baseline"}
     assert set(evaluation.metrics) == expected
     for name, scores in evaluation.metrics.items():
-        assert list(scores) == ([*KEYS, "interval_coverage", "interval_width"] if name == "student" else KEYS)
+        assert scores.keys() == (KEYS | {"interval_coverage", "interval_width"} if name == "student" else KEYS)
         assert all(isinstance(value, float) and np.isfinite(value) for value in scores.values())
     assert evaluation.metrics["teacher"]["srcc"] > 0.8
 
@@ -57,11 +58,22 @@ def test_predictions_are_calibrated_means_over_views(evaluation, tiny_data, stud
     assert rows[0]["student"] == pytest.approx(float(student.calibration()(raw)), abs=1e-4)
 
 
-def test_details_are_what_a_scorer_would_say(evaluation, tiny_data, student_folder):
+def test_the_summary_is_a_few_of_the_metrics(evaluation, student_folder):
+    metrics = evaluation.metrics
+    assert summary(evaluation) == {
+        "student": metrics["student"]["srcc"],
+        "teacher": metrics["teacher"]["srcc"],
+        "hand_features": metrics["hand_features"]["srcc"],
+        "coverage": metrics["student"]["interval_coverage"],
+        "parameters": sum(weight.numel() for weight in load_student(student_folder).parameters()),
+    }
+
+
+def test_details_are_what_a_scorer_would_say(evaluation, tiny_paths, tiny_data, student_folder):
     student = load_student(student_folder)
     fit, domain = student.calibration(), Domain.from_dict(student.config.domain)
     inside = []
-    for row, entry in zip(evaluation.details, evaluation.entries, strict=True):
+    for row, entry in zip(detail_rows(evaluation, tiny_paths.videos.parent), evaluation.entries, strict=True):
         output = student(tiny_data.batch(entry.rows).clips)
         raw = output.score.detach().double().numpy()
         low, high = fit.interval(float(fit(raw.mean())), view_variance(fit(raw)))
@@ -96,6 +108,7 @@ def test_a_teacher_of_many_classes_is_left_out(tmp_path, student_folder):
     paths = write_tiny_run(tmp_path, logits_width=3)
     result = evaluate(SETTINGS, paths, student_folder, device="cpu")
     assert "teacher" not in result.metrics
+    assert "teacher" not in summary(result)
     assert {row["teacher"] for row in prediction_rows(result)} == {""}
 
 

@@ -12,7 +12,7 @@ import pytest
 from cache.build import Pool, build_store
 from cache.store import ArraySpec, FingerprintMismatchError, Job, Rows, Unit, open_store
 from pipeline.core.manifest import Video
-from pipeline.rendering import clips, views
+from pipeline.rendering import clips, policy
 from pipeline.rendering import render as rendering
 from pipeline.rendering.clips import Clips, RenderTask
 from pipeline.rendering.render import render, view_policies
@@ -147,7 +147,7 @@ def test_a_change_recomputes_exactly_the_rows_concerned(
 
 
 def test_every_field_of_a_fingerprint_is_changed_above(world: World) -> None:
-    specs = target_specs(plan_of(world.folder, **WHOLE).settings, world.folder / "teacher")
+    specs = target_specs((plan := plan_of(world.folder, **WHOLE)).settings, plan.teacher)
     assert {name for spec in specs for name in spec.fingerprint} == set(FIELDS)
 
 
@@ -157,8 +157,9 @@ def test_a_store_with_another_fingerprint_is_refused_field_by_field(
 ) -> None:
     world.extract()
     change = FIELDS[name][0]
-    settings = plan_of(world.folder, **(WHOLE | (change(world, monkeypatch) or {}))).settings
-    asked = {spec.name: spec.fingerprint for spec in target_specs(settings, world.folder / "teacher")}
+    changed = change(world, monkeypatch) or {}
+    plan = plan_of(world.folder, **(WHOLE | changed))
+    asked = {spec.name: spec.fingerprint for spec in target_specs(plan.settings, plan.teacher)}
     with pytest.raises(FingerprintMismatchError) as refused:
         open_store(world.folder / "targets.zarr", asked)
     lines = str(refused.value).splitlines()[1:-1]
@@ -201,9 +202,10 @@ RENDER: dict[str, tuple[Edit, set[tuple[str, tuple[str, ...]]]]] = {
     "grid": (lambda s, *_: s["view_sets"]["main"].update(grid=4), ONE_SET),
     "decoder": (lambda s, *_: s.update(decoder="pyav"), BOTH),
     "short": (lambda s, *_: s.update(short="repeat"), BOTH),
+    "hdr": (lambda s, *_: s.update(hdr="refuse"), BOTH),
     "views_per_video": (lambda s, *_: s.update(views_per_video=3), BOTH),
     "max_failed": (lambda s, *_: s.update(max_failed=2), set()),
-    "views.VERSION": (lambda s, v, patch: patch.setattr(views, "VERSION", 1000), BOTH),
+    "policy.VERSION": (lambda s, v, patch: patch.setattr(policy, "VERSION", 1000), BOTH),
     "resampling.VERSION": (lambda s, v, patch: patch.setattr(resampling, "VERSION", 1000), BOTH),
     "colour.VERSION": (lambda s, v, patch: patch.setattr(colour, "VERSION", 1000), BOTH),
     "colour.RULE": (lambda s, v, patch: patch.setattr(colour, "RULE", "another"), BOTH),

@@ -262,7 +262,7 @@ def spec_digest(settings: RenderSettings) -> str:
 def test_the_teachers_policy_is_its_preprocessing() -> None:
     policies = view_policies(
         settings_with(view_sets={"main": {"policy": "teacher"}, "long": {"policy": "teacher", "num_frames": 16}}),
-        "internvideo2_tiny",
+        find("teachers", "internvideo2_tiny").PREPROCESSING,
     )
     assert policies["main"] == ViewPolicy(
         policy="fragments", sampling="uniform", num_frames=8, size=112, grid=4, antialias=False

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from huggingface_hub import ModelCard
 
 from pipeline.scoring.card import Additions, CardError, Figures, card_text, read_figures
 from tests.scoring_models import make_student
@@ -64,6 +65,9 @@ def test_test_figures_have_intervals(config):
     assert "| mean | undefined |" in card
     assert "held 94 % of the true ones; their mean width is 50 % of the scale" in card
     assert "Not measured" not in card
+    data = ModelCard(card).data
+    assert data.license == "other"
+    assert {result.metric_type: result.metric_value for result in data.eval_results}["srcc"] == 0.75
 
 
 def test_a_student_without_scores_or_domain_says_so(config):
@@ -76,7 +80,7 @@ def test_a_student_without_scores_or_domain_says_so(config):
 
 
 def test_what_is_missing_is_told(config, tmp_path):
-    with pytest.raises(CardError, match="does not tell its digests, metrics, teacher; run distill again"):
+    with pytest.raises(CardError, match="does not have its digests, metrics, teacher; run distill again"):
         card_text(config | {"provenance": {"distill": {}}}, Additions())
     with pytest.raises(CardError, match="run the stage evaluate first"):
         read_figures(tmp_path)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.manifest import ScoreScale
 from pipeline.scoring.predictors import TorchPredictor
 from pipeline.scoring.record import ModelError, ScoringRecord
 from pipeline.scoring.scorer import QualityScorer, ScoringError, ScoringOptions
@@ -98,12 +99,17 @@ def test_the_interval_is_the_calibrations_of_score_and_views(folder):
     assert (result.low, result.high) == pytest.approx(expected)
 
 
+PERCENT = ScoreScale(score_name="MOS", low=0.0, high=100.0)
+
+
 def test_harmonic_pooling_is_vmafs():
     values = np.array([80.0, 20.0, 60.0])
-    assert harmonic_mean(values, 0.0, 100.0) == pytest.approx(1 / np.mean(1 / (values + 1)) - 1)
-    assert harmonic_mean(values / 25 + 1, 1.0, 5.0) == pytest.approx(1 + harmonic_mean(values, 0.0, 100.0) / 25)
-    assert harmonic_mean(values, 0.0, 100.0) < values.mean()
-    assert harmonic_mean(np.array([-3.0, -1.0]), 0.0, 100.0) == 0.0
+    assert harmonic_mean(values, PERCENT) == pytest.approx(1 / np.mean(1 / (values + 1)) - 1)
+    assert harmonic_mean(values / 25 + 1, ScoreScale(score_name="MOS", low=1.0, high=5.0)) == pytest.approx(
+        1 + harmonic_mean(values, PERCENT) / 25
+    )
+    assert harmonic_mean(values, PERCENT) < values.mean()
+    assert harmonic_mean(np.array([-3.0, -1.0]), PERCENT) == 0.0
 
 
 def test_what_resembles_no_training_video_is_out_of_domain(folder):

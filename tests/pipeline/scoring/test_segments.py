@@ -41,6 +41,11 @@ def read(task: ScoringTask) -> tuple[VideoHead, list[SegmentClips]]:
     return head, [segment for segment in segments if isinstance(segment, SegmentClips)]
 
 
+def head_of(num_frames: int, times: np.ndarray | None = None, fps: float = 25.0) -> VideoHead:
+    size = {"width": 96, "height": 64, "num_segments": 0}
+    return VideoHead(digest="0", fps=fps, num_frames=num_frames, decoder="auto", times=times, **size)
+
+
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 def test_the_views_are_the_pixels_that_render_stores(tmp_path, policy):
     path = write_video(tmp_path / "x.mp4", num_frames=40, texture=True)
@@ -78,7 +83,7 @@ def test_each_segment_and_window_is_a_video_of_its_own(tmp_path):
 @pytest.mark.parametrize("num_frames", [1, 4, 29, 100, 251, 90_001])
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 def test_a_video_is_divided_without_gap_or_overlap(tmp_path, policy, num_frames):
-    plan = divide(task_for(tmp_path, policy, segment_seconds=2.0, window_seconds=0.5), num_frames, 25.0)
+    plan = divide(task_for(tmp_path, policy, segment_seconds=2.0, window_seconds=0.5), head_of(num_frames))
     spans = [span for span, _ in plan]
     windows = [window for _, inside in plan for window in inside]
     for parts in (spans, windows):
@@ -86,6 +91,28 @@ def test_a_video_is_divided_without_gap_or_overlap(tmp_path, policy, num_frames)
         assert all(one.stop == other.start for one, other in pairwise(parts))
         if len(parts) > 1:
             assert all(part.stop - part.start >= policy.frames_needed for part in parts)
+
+
+def test_a_variable_rate_is_divided_by_time_not_by_frames(tmp_path):
+    slow, fast = np.arange(0, 4, 0.1), np.arange(4, 6, 0.02)
+    times = np.concatenate([slow, fast])
+    head = head_of(len(times), times, fps=(len(times) - 1) / times[-1])
+    whole = ViewPolicy(policy="squash", sampling="uniform", num_frames=4, size=64)
+    plan = divide(task_for(tmp_path, whole, segment_seconds=2.0, window_seconds=1.0), head)
+    assert [span for span, _ in plan] == [Span(0, 20), Span(20, 41), Span(41, 140)]
+    starts = [head.seconds(window.start) for _, windows in plan for window in windows]
+    np.testing.assert_allclose(starts, [0, 1, 2, 3, 4, 5], atol=0.03)
+    assert (head.seconds(0), head.seconds(40), round(head.seconds(140), 2)) == (0.0, 4.0, 6.02)
+
+
+def test_the_curve_of_a_variable_rate_has_the_times_of_its_frames(tmp_path):
+    ticks = [*range(0, 300, 10), *range(300, 400)]
+    path = write_video(tmp_path / "x.mp4", num_frames=130, fps=100, ticks=ticks)
+    whole = ViewPolicy(policy="squash", sampling="uniform", num_frames=4, size=64)
+    head, segments = read(task_for(path, whole, num_views=1, segment_seconds=1.0, window_seconds=1.0))
+    assert "variable rate" in head.notes
+    starts = [head.seconds(segment.span.start) for segment in segments]
+    np.testing.assert_allclose(starts, [0, 1, 2, 3], atol=0.06)
 
 
 def test_raw_video_is_told_its_size(tmp_path):
@@ -101,6 +128,8 @@ def test_a_video_that_is_too_short_is_refused_or_repeats(tmp_path):
     path = write_video(tmp_path / "x.mp4", num_frames=2)
     with pytest.raises(ViewError, match="the video has 2 frames"):
         list(read_segments(task_for(path)))
+    advance(task_for(path))
+    assert "made for videos of at least 4; score with --short repeat" in str(advance(None))
     assert len(read(task_for(path, repeat=True))[1]) == 1
 
 

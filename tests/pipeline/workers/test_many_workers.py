@@ -20,6 +20,7 @@ from pipeline.rendering.render import render, view_policies
 from pipeline.teachers.extraction.extract import extract
 from pipeline.teachers.extraction.extractor import Plan
 from pipeline.teachers.extraction.settings import ExtractSettings
+from pipeline.teachers.shared.saved import load_teacher
 from tests.imports import ROOT
 from tests.pipeline.rendering.test_render import manifest_of, runtime_with, settings_with, tree
 from tests.pipeline.teachers.extraction.test_extract import SETTINGS, counts, write_teacher
@@ -95,7 +96,7 @@ def render_and_extract(inputs: Path, folder: Path, **runtime: object) -> dict[st
         pool=Pool(folder / ".teachonce/pool"),
     )
     assert (report.computed, report.failed) == (2 * NUM_VIDEOS, 0)
-    plan = Plan(teacher=inputs / "teacher", clips=folder / "clips.zarr", settings=TARGETS, device="cpu")
+    plan = Plan(teacher=load_teacher(inputs / "teacher"), clips=folder / "clips.zarr", settings=TARGETS, device="cpu")
     extract(plan, folder / "targets.zarr", runtime_with(**runtime))
     assert counts()["computed"] == 2 * NUM_VIDEOS
     assert open_store(folder / "targets.zarr").verify(deep=True) == []

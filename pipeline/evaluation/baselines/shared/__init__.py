@@ -1,1 +1,1 @@
-"""What baselines share: least squares and probes."""
+"""What baselines share: least squares and ridge regression."""

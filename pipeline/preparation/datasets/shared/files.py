@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from pipeline.core.errors import nearest
 from pipeline.core.manifest import ManifestError, resolve
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".ts", ".flv", ".ivf", ".yuv", ".y4m")
 _NEIGHBOURS = 25
 """Names on each side of a wrong one, in alphabetical order, that are compared with it."""
 

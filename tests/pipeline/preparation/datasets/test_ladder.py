@@ -11,13 +11,17 @@ from cache.store.scratch import scratch_folder
 from pipeline.core.settings import SettingsError
 from pipeline.preparation.datasets import ladder
 from pipeline.preparation.datasets.shared import full_reference as _full_reference
+from pipeline.preparation.datasets.shared import sources
 from pipeline.preparation.datasets.shared import vmaf as _vmaf
 from pipeline.preparation.datasets.shared.entry import DatasetError
 from pipeline.preparation.datasets.shared.made import Made
 from pipeline.synthesis import fullreference
-from pipeline.synthesis.encoding import decode
+from pipeline.synthesis.encoding import EncodingError, Recipe, decode, encode
 from pipeline.synthesis.planes import Shape
 from pipeline.synthesis.sources import render
+from pipeline.video.decoder import DecodeOptions
+from pipeline.video.decoders import auto
+from pipeline.video.pictures import Box
 from tests.videos import write_raw, write_video
 
 SMALL = {"crf": {"h264": [23, 45], "vp9": [60]}, "max_frames": 6, "scored_frames": 6}
@@ -45,9 +49,9 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def map(self, function, tasks):
             return ((index, function(task)) for index, task in enumerate(tasks))
 
-    def counted(source, recipe):
+    def counted(source, recipe, **more):
         names.append(f"{recipe.codec} {recipe.crf} {recipe.scale:g}")
-        return encode(source, recipe)
+        return encode(source, recipe, **more)
 
     monkeypatch.setattr(ladder, "LocalWorkers", Here)
     monkeypatch.setattr(ladder, "encode", counted)
@@ -127,15 +131,72 @@ def test_processes_change_nothing(tmp_path: Path, pristine: Path) -> None:
     assert (tmp_path / entries[0].path).is_file()
 
 
-def test_what_cannot_be_a_source_is_told(tmp_path: Path, pristine: Path) -> None:
-    write_raw(pristine / "ten_96x64_10bit.yuv", num_frames=1, depth=10)
-    write_video(pristine / "odd.mkv", codec="ffv1", width=97, height=65)
+def test_every_problem_is_named_before_anything_is_encoded(
+    tmp_path: Path, pristine: Path, encoded: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pristine / "notes.txt").write_text("mine")
     (pristine / "text.mp4").write_text("hello")
-    write_raw(pristine.parent / "park one_192x176_25fps.y4m", num_frames=1)
+    write_video(pristine / "tiny.mp4", num_frames=4)
+    write_raw(pristine.parent / "park one_192x176_25fps.y4m", num_frames=8, width=192, height=176)
     with pytest.raises(DatasetError) as refused:
         collect(tmp_path)
-    for part in ("expected yuv420p with even sides", "97x65", "text.mp4", "have one name"):
+    for part in ("text.mp4: not a readable video", "tiny.mp4: got 96x64 px", "have one name"):
         assert part in str(refused.value)
+    assert encoded == []
+    assert len(collect(tmp_path, max_failed=3)) == 3
+    told = capsys.readouterr().err
+    for part in ("taken for no video: parks/notes.txt", "3 of 3 encodes, about 0.1 min", "left out: ", "text.mp4"):
+        assert part in told
+
+
+def test_a_rung_that_cannot_be_made_costs_its_source(
+    tmp_path: Path, pristine: Path, encoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(pristine / "second.mp4", width=192, height=176, num_frames=6)
+    made = ladder.encode
+
+    def refusing(source, recipe, **more):
+        if recipe.crf == 45 and source.y[0].mean() < 100:
+            raise EncodingError("no")
+        return made(source, recipe, **more)
+
+    monkeypatch.setattr(ladder, "encode", refusing)
+    with pytest.raises(ladder.LadderError, match=r"second_h264_45\.mp4 could not be made: no"):
+        collect(tmp_path)
+    assert {entry.content for entry in collect(tmp_path, max_failed=1)} == {"park one_192x176_25fps"}
+
+
+@pytest.mark.parametrize(
+    ("name", "video"),
+    [
+        ("plain.mp4", {}),
+        ("ten.mp4", {"codec": "libx265", "pix_fmt": "yuv420p10le"}),
+        ("odd.mkv", {"codec": "ffv1", "pix_fmt": "yuv444p", "width": 193, "height": 177}),
+        ("rgb.mkv", {"codec": "ffv1", "pix_fmt": "bgr0"}),
+        ("grey.mkv", {"codec": "ffv1", "pix_fmt": "gray"}),
+        ("packed.mov", {"codec": "rawvideo", "pix_fmt": "uyvy422"}),
+        ("full.mp4", {"full_range": True}),
+        ("hd_matrix.mp4", {"matrix": 1}),
+    ],
+)
+def test_whatever_decodes_is_a_source_of_the_same_colours(tmp_path: Path, name: str, video: dict) -> None:
+    path = write_video(tmp_path / name, num_frames=2, texture=True, **{"width": 192, "height": 176, **video})
+    source = sources.look_at(path)
+    assert isinstance(source, sources.Source)
+    planes = sources.read(source, 2)
+    assert planes.shape == Shape(192, 176, 2)
+    file = encode(planes, Recipe(codec="h264", crf=1, preset="ultrafast", fps=source.fps), matrix=source.matrix)
+    made = tmp_path / "made.mp4"
+    made.write_bytes(file)
+    box = Box(0, 0, 176, 192)
+    with auto.open(path, options=DecodeOptions()) as one, auto.open(made, options=DecodeOptions()) as two:
+        for (_, first), (_, second) in zip(one.frames([0, 1]), two.frames([0, 1]), strict=True):
+            difference = first.region(box).astype(int) - second.region(box)
+            assert np.abs(difference.mean(axis=(0, 1))).max() < 1.5
+            assert np.abs(difference).mean() < (25 if name in ("odd.mkv", "rgb.mkv", "packed.mov") else 4)
+
+
+def test_what_cannot_be_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="data/raw/ladder"):
         collect(tmp_path, folder="raw/none")
     for options, message in (

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import torch
 from cache.build import Pool
 from cache.store import TooManyFailedError, open_store
 from cache.store.scratch import scratch_folder
-from pipeline.core.files import file_digest
 from pipeline.core.manifest import CLIP_DIGEST
 from pipeline.core.settings import RuntimeSettings
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
@@ -24,7 +22,7 @@ from pipeline.teachers.extraction.settings import ExtractSettings
 from pipeline.teachers.extraction.targets import target_specs
 from pipeline.teachers.extraction.tuning import Proposal, Trial, dry_run, propose
 from pipeline.teachers.shared.preprocessing import FINETUNED
-from pipeline.teachers.shared.saved import TEACHER_FORMAT, TeacherError, load_description
+from pipeline.teachers.shared.saved import TEACHER_FORMAT, TeacherError, load_teacher, save_teacher
 from tests.stores import VIEWS, names, pixels_of, write_clips
 
 SETTINGS = ExtractSettings(
@@ -62,15 +60,8 @@ def write_teacher(folder: Path, seed: int = 0) -> None:
         pool_num_heads=2,
         num_classes=1,
     )
-    InternVideo2(config).eval().save_pretrained(folder)
-    description = {
-        "teacher": "test",
-        "view_set": "main",
-        "adapted": False,
-        "weights_sha256": file_digest(folder / "model.safetensors"),
-        "preprocessing": asdict(FINETUNED),
-    }
-    (folder / "teacher.json").write_text(json.dumps(description), encoding="utf-8")
+    folder.mkdir(exist_ok=True)
+    save_teacher(InternVideo2(config), folder, teacher="test", view_set="main", adapted=False, preprocessing=FINETUNED)
 
 
 @pytest.fixture
@@ -85,7 +76,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def plan_of(project: Path, **changes: Any) -> Plan:
     settings = ExtractSettings(**(SETTINGS.model_dump() | changes))
-    return Plan(teacher=project / "teacher", clips=project / "clips.zarr", settings=settings, device="cpu")
+    return Plan(
+        teacher=load_teacher(project / "teacher"), clips=project / "clips.zarr", settings=settings, device="cpu"
+    )
 
 
 def counts() -> dict[str, int]:
@@ -219,10 +212,10 @@ def test_a_batch_in_which_rows_depend_on_their_place_is_refused(project: Path, m
 
 
 def test_only_what_differs_from_the_default_is_in_the_fingerprint(project: Path) -> None:
-    plain = target_specs(SETTINGS, project / "teacher")[0].fingerprint
+    plain = target_specs(SETTINGS, load_teacher(project / "teacher"))[0].fingerprint
     assert not {"compiled", "videos_per_batch"} & plain.keys()
     settings = SETTINGS.model_copy(update={"compile": True, "videos_per_batch": 4})
-    other = target_specs(settings, project / "teacher")[0].fingerprint
+    other = target_specs(settings, load_teacher(project / "teacher"))[0].fingerprint
     assert (other["compiled"], other["videos_per_batch"]) == (True, 4)
     assert other["batch_rule"] != plain["batch_rule"]
 
@@ -265,9 +258,8 @@ def test_a_kind_the_teacher_lacks_is_refused(project: Path, changes: dict[str, A
 
 
 def test_a_missing_teacher_is_explained(project: Path) -> None:
-    plan = replace(plan_of(project), teacher=project / "nowhere")
     with pytest.raises(TeacherError, match="run the stage adapt first"):
-        extract(plan, project / "targets.zarr", RUNTIME)
+        load_teacher(project / "nowhere")
 
 
 def test_pooled_tokens_average_each_frames_grid() -> None:
@@ -306,9 +298,10 @@ def test_the_tuner_keeps_to_the_smallest_batch_unless_a_larger_one_is_worth_it()
     ],
 )
 def test_a_damaged_description_of_a_teacher_is_explained(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "model.safetensors").touch()
     (tmp_path / "teacher.json").write_text(text, encoding="utf-8")
     with pytest.raises(TeacherError, match=said):
-        load_description(tmp_path)
+        load_teacher(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -317,9 +310,10 @@ def test_a_damaged_description_of_a_teacher_is_explained(tmp_path: Path, text: s
 def test_a_newer_teacher_is_refused_and_an_older_one_opens(tmp_path: Path, version: object, opens: bool) -> None:
     about = {"weights_sha256": "0", "preprocessing": {}}
     told = about if version is None else about | {"format_version": version}
+    (tmp_path / "model.safetensors").touch()
     (tmp_path / "teacher.json").write_text(json.dumps(told), encoding="utf-8")
     if opens:
-        assert load_description(tmp_path) == about
+        assert load_teacher(tmp_path).description == about
     else:
         with pytest.raises(TeacherError, match="update teachonce, or run adapt again"):
-            load_description(tmp_path)
+            load_teacher(tmp_path)
