@@ -164,10 +164,10 @@ def test_contents_come_from_the_best_predicted_to_the_worst_and_only_those_with_
 
 def test_where_a_rate_is_unknown_levels_take_its_place_and_pairs_are_counted():
     rows = encodes(codecs=("h264",))
-    rows[0] = replace(rows[0], student=0.0)
+    rows[0] = replace(rows[0], student=65.0)
     assert rate_quality.section(run_of(*rows), SETTINGS).conclusion == (
         "Of two encodes of one content by one codec, the student prefers the truly better one in "
-        "50\N{NO-BREAK SPACE}% of 6 pairs; taking the one of higher rate is right in 100\N{NO-BREAK SPACE}%."
+        "83\N{NO-BREAK SPACE}% of 6 pairs; taking the one of higher rate is right in 100\N{NO-BREAK SPACE}%."
     )
     rows[3] = replace(rows[3], rate=None)
     shown = rate_quality.section(run_of(*rows), SETTINGS)
