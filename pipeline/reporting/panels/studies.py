@@ -25,18 +25,7 @@ ORDER = 20
 
 
 class Row(BaseModel):
-    """Runs that differ in nothing but their seeds; intervals are of 95 %, None where there are too few runs.
-
-    Attributes:
-        group: the setting in words.
-        n: how many runs.
-        mean: over them.
-        low: end of its interval.
-        high: the other end.
-        difference: from the base, paired by seed; None for a base.
-        difference_low: end of its interval.
-        difference_high: the other end.
-    """
+    """A setting: mean over its ``n`` runs, difference from the base paired by seed, 95 % intervals, as far as known."""
 
     group: str
     n: int
@@ -49,18 +38,7 @@ class Row(BaseModel):
 
 
 class Study(BaseModel):
-    """A table over runs and what it is of.
-
-    Attributes:
-        name: of the study.
-        commit: of the code.
-        metric: file and key of what was measured.
-        teacher_sha256: of the teacher's weights; None where the runs had several.
-        videos_sha256: of ``data/videos.csv``; None likewise.
-        labels_sha256: of ``data/labels.csv``; None where the runs had several, as with ever fewer labels.
-        base: parameter → value, of the settings that others are compared with.
-        rows: of the table.
-    """
+    """A table, and what it is of: a digest is None where the runs had several, as with ever fewer labels."""
 
     name: str
     commit: str

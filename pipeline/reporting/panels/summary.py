@@ -5,20 +5,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from pipeline.reporting.panels.shared import wording
 from pipeline.reporting.panels.shared.markup import joined
 from pipeline.reporting.panels.shared.section import Section
-from pipeline.reporting.panels.shared.wording import (
-    NEEDS_TEACHER,
-    amount,
-    bounds,
-    counted,
-    decimal,
-    percent,
-    points,
-    title_of,
-    verdict,
-    with_bounds,
-)
 from pipeline.reporting.run import Run
 from pipeline.reporting.settings import ReportSettings
 
@@ -46,15 +35,15 @@ def section(run: Run, settings: ReportSettings) -> Section:
 
 def _sentence(run: Run) -> str:
     contents = len({row.content for row in run.predictions if row.content})
-    of = f" of {counted(contents, 'content')} that training never saw" if contents else ""
+    of = f" of {wording.counted(contents, 'content')} that training never saw" if contents else ""
     text = (
-        f"On {counted(len(run.predictions), 'test video')}{of}, the student ranks videos by {run.score_name} with a "
-        f"Spearman correlation (SRCC) of {with_bounds(run.metrics['student'])}"
+        f"On {wording.counted(len(run.predictions), 'test video')}{of}, the student ranks videos by {run.score_name} "
+        f"with a Spearman correlation (SRCC) of {wording.with_bounds(run.metrics['student'])}"
     )
     teacher, lead = run.metrics.get("teacher"), run.differences.get("teacher")
     if teacher and teacher.get("srcc") is not None:
-        beside = _BESIDE_TEACHER[verdict(lead)] if lead else "beside its teacher’s {}"
-        text += f", {beside.format(decimal(teacher['srcc'], 2))}"
+        beside = _BESIDE_TEACHER[wording.verdict(lead)] if lead else "beside its teacher’s {}"
+        text += f", {beside.format(wording.decimal(teacher['srcc'], 2))}"
     return text + "."
 
 
@@ -65,24 +54,24 @@ def _numbers(run: Run) -> Iterator[_Number]:
     simple = {
         name: value
         for name, scores in run.metrics.items()
-        if not name.startswith(NEEDS_TEACHER) and (value := scores.get("srcc")) is not None
+        if not name.startswith(wording.NEEDS_TEACHER) and (value := scores.get("srcc")) is not None
     }
     if simple:
         best = max(simple, key=lambda name: (simple[name], name))
-        yield _srcc(run, best, f"best without a teacher: {title_of(best)}")
+        yield _srcc(run, best, f"best without a teacher: {wording.title_of(best)}")
     student = run.metrics["student"]
     if len(run.parts) == 1 and (rmse := student.get("rmse_raw")) is not None:
-        error, unit = points(rmse, run.parts[0]).split(" ", 1)
+        error, unit = wording.points(rmse, run.parts[0]).split(" ", 1)
         yield _Number("typical error (RMSE)", error, unit)
     if (coverage := student.get("interval_coverage")) is not None:
-        yield _Number("true scores in their intervals", percent(coverage), f"promised: {percent(0.95)}")
+        yield _Number("true scores in their intervals", wording.percent(coverage), f"promised: {wording.percent(0.95)}")
     sizes = [run.stage_metrics.get(stage, {}).get("parameters") for stage in ("distill", "adapt")]
     if isinstance(sizes[0], int | float):
-        beside = f"teacher: {amount(sizes[1])}" if isinstance(sizes[1], int | float) else ""
-        yield _Number("parameters of the student", amount(sizes[0]), beside)
+        beside = f"teacher: {wording.amount(sizes[1])}" if isinstance(sizes[1], int | float) else ""
+        yield _Number("parameters of the student", wording.amount(sizes[0]), beside)
 
 
 def _srcc(run: Run, predictor: str, name: str) -> _Number:
     scores = run.metrics[predictor]
-    ends = bounds(scores.get("srcc_low"), scores.get("srcc_high"), 2)
-    return _Number(name, decimal(scores["srcc"], 2), f"{percent(0.95)}: {ends}" if ends else "")
+    ends = wording.bounds(scores.get("srcc_low"), scores.get("srcc_high"), 2)
+    return _Number(name, wording.decimal(scores["srcc"], 2), f"{wording.percent(0.95)}: {ends}" if ends else "")

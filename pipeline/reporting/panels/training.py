@@ -35,7 +35,7 @@ def section(run: Run, settings: ReportSettings) -> Section | None:
 def _sentence(run: Run) -> str:
     parts = []
     for stage, columns in run.curves.items():
-        last, best = int(columns["epoch"].max()), _best_epoch(run, stage)
+        last, best = int(next(iter(columns.values())).max()), _best_epoch(run, stage)
         srcc = run.stage_metrics.get(stage, {}).get("val_srcc")
         reached = f" (validation SRCC {decimal(srcc, 2)})" if isinstance(srcc, float) else ""
         if best is None or best >= last:
@@ -70,7 +70,7 @@ def curves_of(columns: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarr
 
 
 def _figure(run: Run, stage: str, kind: str, columns: Mapping[str, np.ndarray]) -> Any:
-    epochs, best = run.curves[stage]["epoch"], _best_epoch(run, stage)
+    epochs, best = next(iter(run.curves[stage].values())), _best_epoch(run, stage)
     looks = {name: marker(index) for index, name in enumerate(columns)}
 
     def paint(axes: Any) -> None:

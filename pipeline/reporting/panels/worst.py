@@ -5,11 +5,16 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from pipeline.reporting.panels.shared import frames
 from pipeline.reporting.panels.shared.axes import UNKNOWN, codec_of
-from pipeline.reporting.panels.shared.frames import picture
 from pipeline.reporting.panels.shared.markup import joined, note
-from pipeline.reporting.panels.shared.originals import middle_frames
+from pipeline.reporting.panels.shared.pictures import (
+    Frame,
+    frames_of,
+    middle_frames,
+    picture,
+    policy_of,
+    view_set_to_show,
+)
 from pipeline.reporting.panels.shared.section import Section
 from pipeline.reporting.panels.shared.wording import bounds, decimal, listed, score_digits, signed
 from pipeline.reporting.predictions import Prediction
@@ -25,21 +30,21 @@ def section(run: Run, settings: ReportSettings) -> Section | None:
     rows = worst(run, settings.worst)
     if not rows:
         return None
-    view_set = frames.view_set_to_show(run.clips) if run.clips is not None else None
-    text = "The middle frame of each video"
-    if run.clips is not None and view_set:
-        policy = frames.policy_of(run.clips, view_set)
+    text, seen = "The middle frame of each video", dict[str, Sequence[Frame]]()
+    if run.clips is not None:
+        view_set = view_set_to_show(run.clips)
+        policy = policy_of(run.clips, view_set)
         how = "patches at native resolution, put together" if policy == "fragments" else f"view set “{view_set}”"
         text += f", and below it frames as the models saw them ({how})"
+        seen = {row.video_id: frames_of(run.clips, view_set, row.video_id) for row in rows}
     originals = middle_frames([row.video for row in rows if row.video is not None], run.root / "data")
     digits = {part.dataset: score_digits(part) for part in run.parts}
     cards = []
     for place, row in enumerate(rows, start=1):
-        whole, name = originals.get(row.video_id, "data/videos.csv is not there"), row.video_id
-        seen = frames.frames_of(run.clips, view_set, name) if run.clips is not None and view_set else []
+        name, whole = row.video_id, originals.get(row.video_id, "data/videos.csv is not there")
         pictures = [
             note(f"No whole frame: {whole}.") if isinstance(whole, str) else picture([whole], f"A frame of {name}"),
-            picture(seen, f"What the models saw of {name}") if seen else Markup(),
+            picture(seen[name], f"What the models saw of {name}") if seen.get(name) else Markup(),
             _facts(place, row, digits[row.dataset]),
         ]
         cards.append(Markup("<li>{}</li>").format(Markup().join(pictures)))

@@ -13,36 +13,17 @@ def test_predictors_stand_in_the_order_of_the_page():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.1234, "0.123"), (-0.5, "−0.500"), (-0.0001, "0.000"), (None, "–"), (math.nan, "–")]
+    ("word", "texts"),
+    [
+        (wording.decimal, {0.1234: "0.123", -0.5: "−0.500", -0.0001: "0.000", None: "–", math.nan: "–"}),
+        (wording.signed, {0.02: "+0.020", -0.02: "−0.020", 0.0001: "0.000", 0.0: "0.000"}),
+        (wording.amount, {960: "960", 5810000: "5.81 M", 2.5e9: "2.5 G", 12000: "12 k", 0.0123: "0.0123"}),
+        (wording.duration, {0.42: "0.4 s", 52.3: "52 s", 185: "3 min 05 s", 7800: "2 h 10 min", 59.7: "1 min 00 s"}),
+        (wording.listed, {(): "", ("a",): "a", ("a", "b"): "a and b", ("a", "b", "c"): "a, b and c"}),
+    ],
 )
-def test_decimal(value, text):
-    assert wording.decimal(value) == text
-
-
-@pytest.mark.parametrize(("value", "text"), [(0.02, "+0.020"), (-0.02, "−0.020"), (0.0001, "0.000"), (0.0, "0.000")])
-def test_signed(value, text):
-    assert wording.signed(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(960, "960"), (5810000, "5.81 M"), (2.5e9, "2.5 G"), (12000, "12 k"), (0.0123, "0.0123"), (math.inf, "–")],
-)
-def test_amount(value, text):
-    assert wording.amount(value).replace("\N{NO-BREAK SPACE}", " ") == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.42, "0.4 s"), (52.3, "52 s"), (185, "3 min 05 s"), (7800, "2 h 10 min"), (59.7, "1 min 00 s")],
-)
-def test_duration(seconds, text):
-    assert wording.duration(seconds) == text
-
-
-@pytest.mark.parametrize(("words", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), ("abc", "a, b and c")])
-def test_listed(words, text):
-    assert wording.listed(words) == text
+def test_words_for_numbers(word, texts):
+    assert {value: word(value).replace("\N{NO-BREAK SPACE}", " ") for value in texts} == texts
 
 
 @pytest.mark.parametrize(
