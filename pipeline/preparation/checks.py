@@ -12,6 +12,11 @@ from pipeline.preparation.datasets.shared.entry import Entry, RawFormat
 from pipeline.preparation.files import identify
 from pipeline.video.decoder import is_headerless
 
+_USUAL_SCALES = ((0.0, 1.0), (1.0, 5.0), (0.0, 5.0), (0.0, 10.0), (1.0, 11.0))
+_LITTLE = 0.2
+"""Share of a scale that scores of another, smaller one fill."""
+_FEW = 4
+
 
 def tables_problems(
     videos: Sequence[Video],
@@ -56,6 +61,23 @@ def score_problems(entries: Sequence[Entry], scales: Mapping[str, ScoreScale]) -
                 f"the scale of {entry.dataset} is {scale.low:g} to {scale.high:g}"
             )
     return problems
+
+
+def scale_warnings(entries: Sequence[Entry], scales: Mapping[str, ScoreScale]) -> list[str]:
+    """Names each data set whose scores fill so little of its scale that they seem to lie on another.
+
+    Scores from 1 to 5 on a scale from 0 to 100 are the usual slip.
+    """
+    warnings = []
+    for name, scale in scales.items():
+        scores = [scale.turned(entry.mos) for entry in entries if entry.dataset == name and entry.mos is not None]
+        low, high, span = min(scores, default=0.0), max(scores, default=0.0), scale.high - scale.low
+        usual = next(((a, b) for a, b in _USUAL_SCALES if a <= low and high <= b and b - a < _LITTLE * span), None)
+        if len(scores) >= _FEW and usual is not None:
+            found = f"{name}: the scores are {low:g} to {high:g}, the scale is {scale.low:g} to {scale.high:g}"
+            remedy = f"set prepare.options.{name}.low and high to it"
+            warnings.append(f"{found}; if they are of a scale from {usual[0]:g} to {usual[1]:g}, {remedy}")
+    return warnings
 
 
 def _as_entry(video: Video, label: Label) -> Entry:

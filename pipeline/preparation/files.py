@@ -18,7 +18,8 @@ from pipeline.video.decoders.auto import check_ends
 from pipeline.workers.local import LocalWorkers
 from pipeline.workers.tasks import Limits, Lost
 
-VERSION = 1
+VERSION = 2
+"""2: frames are counted as they are shown."""
 
 
 _LIMITS = Limits(seconds=3600.0, memory_bytes=4 << 30, cpu_seconds=7200.0)

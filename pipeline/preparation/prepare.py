@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline.core import registry
 from pipeline.core.manifest import Label, ManifestError, ScoreScale, Video, content_leaks
 from pipeline.core.progress import Advance, track
-from pipeline.preparation.checks import duplicates, duplicates_across_splits, score_problems
+from pipeline.preparation.checks import duplicates, duplicates_across_splits, scale_warnings, score_problems
 from pipeline.preparation.datasets.shared.entry import DatasetError, Entry
 from pipeline.preparation.files import identify
 from pipeline.preparation.settings import PrepareSettings
@@ -65,6 +65,8 @@ def prepare(settings: PrepareSettings, data_root: Path, *, workers: int) -> Tabl
         title = f"prepare found {len(problems)} {'problem' if len(problems) == 1 else 'problems'}:"
         raise ManifestError("\n".join([title, *_shortened(problems), *([advice] if advice else [])]))
     _tell_duplicates(videos)
+    for warning in scale_warnings(entries, scales):
+        print(f"prepare: warning: {warning}", file=sys.stderr)
     return Tables(videos=videos, labels=labels, scales=scales)
 
 

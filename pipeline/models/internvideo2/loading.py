@@ -94,6 +94,10 @@ def load_checkpoint(
     tensors = flatten_checkpoint(read_checkpoint(path), path)
     if base is not None:
         tensors = {**flatten_checkpoint(read_checkpoint(Path(base)), Path(base)), **tensors}
+    try:
+        stored = stored_config(path)
+    except ConfigError:
+        stored = None
     if config is None:
         try:
             config = stored_config(path) or recognise_config(tensors, path)
@@ -104,7 +108,8 @@ def load_checkpoint(
     with torch.device("meta"):
         model = InternVideo2(config)
     wanted = model.state_dict()
-    tensors, adapted = adapt_tensors(tensors, config, path, first_blocks=first_blocks)
+    grid = None if stored is None or stored.sep_pos_embed else stored.grid
+    tensors, adapted = adapt_tensors(tensors, config, path, first_blocks=first_blocks, grid=grid)
     _check_names(tensors, wanted, path)
     _check_shapes(tensors, wanted, path)
     loaded = {name: _plain(tensors[name]) for name in wanted if name in tensors}

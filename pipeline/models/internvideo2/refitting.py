@@ -14,7 +14,12 @@ from pipeline.models.internvideo2.recognition import stored_grid
 
 
 def adapt_tensors(
-    tensors: Mapping[str, Tensor], config: InternVideo2Config, path: Path, *, first_blocks: bool = False
+    tensors: Mapping[str, Tensor],
+    config: InternVideo2Config,
+    path: Path,
+    *,
+    first_blocks: bool = False,
+    grid: tuple[int, int, int] | None = None,
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Fits what can be fitted to a configuration; everything else keeps its shape, and is judged later.
 
@@ -23,6 +28,7 @@ def adapt_tensors(
         config: the model wanted.
         path: for messages.
         first_blocks: leave out the blocks beyond the model's depth.
+        grid: of the stored joint position embedding, as its own configuration has it; None recognises it.
 
     Returns:
         The tensors, and one line per change.
@@ -32,7 +38,10 @@ def adapt_tensors(
     """
     adapted, notes = dict(tensors), []
     notes += _inflate(adapted, config)
-    notes += _interpolate_separate(adapted, config) if config.sep_pos_embed else _interpolate(adapted, config, path)
+    if config.sep_pos_embed:
+        notes += _interpolate_separate(adapted, config)
+    else:
+        notes += _interpolate(adapted, config, path, grid)
     notes += _cut_head(adapted, config, path)
     if first_blocks:
         notes += _cut_blocks(adapted, config)
@@ -62,12 +71,18 @@ def _inflate(tensors: dict[str, Tensor], config: InternVideo2Config) -> list[str
     return [f"{name}: inflated from tubelet 1 to {config.tubelet_size}, the kernel in the centre"]
 
 
-def _interpolate(tensors: dict[str, Tensor], config: InternVideo2Config, path: Path) -> list[str]:
+def _interpolate(
+    tensors: dict[str, Tensor], config: InternVideo2Config, path: Path, grid: tuple[int, int, int] | None
+) -> list[str]:
     stored = tensors.get("pos_embed")
-    if stored is None or not _has_width(stored, config) or stored.shape[1] == 1 + config.num_patches:
+    if stored is None or not _has_width(stored, config):
+        return []
+    if grid is not None and math.prod(grid) != stored.shape[1] - 1:
+        grid = None
+    if grid == config.grid or (grid is None and stored.shape[1] == 1 + config.num_patches):
         return []
     try:
-        grid = stored_grid(stored.shape[1] - 1, config)
+        grid = grid or stored_grid(stored.shape[1] - 1, config)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     tensors["pos_embed"] = interpolate_joint(stored.float(), grid, config.grid)

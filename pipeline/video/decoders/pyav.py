@@ -361,11 +361,10 @@ def _decode(container: InputContainer, stream: VideoStream, errors: list[str]) -
     try:
         for packet in container.demux(stream):
             if packet.is_keyframe and not is_begun:
+                is_begun = True
                 errors.clear()
             try:
-                for frame in packet.decode():
-                    is_begun = True
-                    yield frame
+                yield from packet.decode()
             except DAMAGE as error:
                 if not packet.is_discard:
                     errors.append(say(error))

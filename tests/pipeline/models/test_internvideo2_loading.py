@@ -230,6 +230,15 @@ def test_the_stored_grid_is_told_from_the_length(
     assert stored_grid(tokens, variant_config("1B", **fields)) == grid
 
 
+@pytest.mark.parametrize("wanted", [(2, 4), (8, 2), (4, 4), (2, 8)])
+def test_the_grid_of_a_file_is_that_of_the_configuration_beside_it(wanted: tuple[int, int], tmp_path: Path) -> None:
+    InternVideo2(small_config(num_frames=2, image_size=56)).save_pretrained(tmp_path)
+    stored = load_checkpoint(tmp_path).state_dict()["pos_embed"]
+    model = load_checkpoint(tmp_path, small_config(num_frames=wanted[0], image_size=14 * wanted[1]))
+    expected = resample_positions(stored[0].double().numpy(), (2, 4), wanted)
+    np.testing.assert_allclose(model.state_dict()["pos_embed"][0].numpy(), expected, atol=1e-5)
+
+
 def test_separate_position_embeddings_are_interpolated(tmp_path: Path) -> None:
     tensors = dict(small_tensors("ft_1B_k400_f8"))
     del tensors["pos_embed"]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.manifest import Label, Video
+from pipeline.core.manifest import Label, ScoreScale, Video
 from pipeline.preparation import files
-from pipeline.preparation.checks import duplicates_across_splits
+from pipeline.preparation.checks import duplicates_across_splits, scale_warnings
 from pipeline.preparation.datasets.shared.entry import Entry, RawFormat
 from pipeline.preparation.datasets.shared.made import Made, key_of
 from pipeline.preparation.files import identify
@@ -217,3 +217,24 @@ def test_an_index_that_another_run_holds_is_left_alone(
         holder.execute("ROLLBACK")
     assert "was not updated" in capsys.readouterr().err
     assert looked_at == ["a.mp4", "a.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "low", "high", "direction", "warned"),
+    [
+        ([1.2, 3.0, 4.4, 4.9], 0.0, 100.0, "higher_is_better", "the scores are 1.2 to 4.9, the scale is 0 to 100"),
+        ([0.2, 0.5, 0.9, 0.7], 0.0, 100.0, "higher_is_better", "of a scale from 0 to 1,"),
+        ([1.2, 3.0, 4.4, 4.9], 0.0, 100.0, "lower_is_better", "of a scale from 1 to 5,"),
+        ([1.2, 3.0, 4.4, 4.9], 1.0, 5.0, "higher_is_better", ""),
+        ([12.0, 33.0, 4.4, 80.0], 0.0, 100.0, "higher_is_better", ""),
+        ([3.0, 4.0], 0.0, 100.0, "higher_is_better", ""),
+    ],
+)
+def test_scores_of_another_scale_get_a_warning(
+    scores: list[float], low: float, high: float, direction: str, warned: str
+) -> None:
+    scale = ScoreScale(score_name="MOS", low=low, high=high, published_direction=direction)
+    entries = [entry(f"{number}.mp4", mos=scale.turned(score)) for number, score in enumerate(scores)]
+    warnings = scale_warnings(entries, {"x": scale})
+    assert len(warnings) == bool(warned)
+    assert warned in "".join(warnings)
