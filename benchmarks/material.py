@@ -160,9 +160,8 @@ def write_run(
     Returns:
         The folder ``data``.
     """
-    from pipeline.core.manifest import Label, ScoreScale, write_labels, write_scales
+    from pipeline.core.manifest import CLIP_DIGEST, Label, ScoreScale, write_labels, write_scales
     from pipeline.core.manifest import write_videos as write_table
-    from pipeline.students.data.rows import CLIP_DIGEST
 
     data = root / "data"
     data.mkdir(parents=True, exist_ok=True)

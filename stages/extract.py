@@ -17,7 +17,7 @@ from stages.params import load_params
 def main() -> None:
     """Computes what the pool lacks, and writes the target store.
 
-    ``--dry-run`` only says what that would be, ``--tune`` only proposes ``extract.videos_per_batch``.
+    ``--dry-run`` only prints what that would be, ``--tune`` only proposes ``extract.videos_per_batch``.
     """
     parser = argparse.ArgumentParser(prog="python -m stages.extract", description=__doc__)
     parser.add_argument("--dry-run", action="store_true", help="print rows, bytes and estimated hours; write nothing")

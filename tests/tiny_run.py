@@ -10,8 +10,8 @@ import numpy as np
 
 from cache.build import build_store
 from cache.store import ArraySpec, Failed, Job, Rows, Unit, open_store
-from pipeline.core.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
-from pipeline.students.data.rows import CLIP_DIGEST, DataPaths
+from pipeline.core.manifest import CLIP_DIGEST, Label, ScoreScale, Video, write_labels, write_scales, write_videos
+from pipeline.students.data.rows import DataPaths
 from pipeline.students.distillation.settings import DistillSettings
 from stages.params import load_params
 from tests.imports import ROOT

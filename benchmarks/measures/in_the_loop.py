@@ -41,13 +41,13 @@ class Step:
         student = create_student(
             settings.student,
             settings.options.get(settings.student, {}),
-            target_dim=data.target_dim,
+            target_dim=data.cached.width,
             clip_shape=data.clip_shape,
             grid=data.grid,
         )
         self._losses = weighted_losses(possible_losses(student, settings.losses))
         self.needs = self._losses.needs
-        shapes = {name: data.target(name).shape[1:] for name in self.needs if name not in COLUMNS}
+        shapes = {name: data.cached.whole(name).shape[1:] for name in self.needs if name not in COLUMNS}
         self._model = with_projectors(student, self.needs, shapes).train()
         self._optimiser = torch.optim.AdamW(self._model.parameters(), lr=settings.learning_rate, fused=True)
         self._average = averaged(self._model, settings.weight_average) if settings.weight_average else None

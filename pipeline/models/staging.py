@@ -67,7 +67,7 @@ class Stage:
             return pinned.to(self.device, non_blocking=True)
 
     def taken(self, loaded: Tensor) -> Tensor:
-        """Makes the present stream wait for what was loaded, and keeps its memory until that stream is done with it."""
+        """Makes the present stream wait for what was loaded, and holds its memory until that stream is done with it."""
         if self._stream is not None:
             present = torch.cuda.current_stream(self.device)
             present.wait_stream(self._stream)

@@ -24,4 +24,4 @@ def test_a_run_has_the_clips_and_targets_of_the_default_settings(tmp_path: Path)
     for name, made in data.targets.arrays.items():
         assert (made.shape, str(made.dtype)) == (real[name].shape, real[name].dtype)
     for name in weighted_losses(params.distill.losses).needs:
-        assert name in COLUMNS or len(data.target(name)) == len(data.clips)
+        assert name in COLUMNS or len(data.cached.whole(name)) == len(data.clips)

@@ -23,5 +23,5 @@ def predict(
 
 def embeddings(data: AlignedData, entries: Sequence[VideoRows]) -> np.ndarray:
     """One vector per video, the mean over its views, float64, shape ``(n, d)``."""
-    target = data.target(_KIND).astype(np.float64)
+    target = data.cached.whole(_KIND).astype(np.float64)
     return np.stack([target[entry.rows].mean(axis=0) for entry in entries])

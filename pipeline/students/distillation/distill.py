@@ -93,7 +93,7 @@ def distill(
         student = create_student(
             settings.student,
             settings.options.get(settings.student, {}),
-            target_dim=data.target_dim,
+            target_dim=data.cached.width,
             clip_shape=data.clip_shape,
             grid=data.grid,
             initial=initial,
@@ -152,7 +152,7 @@ class _Steps:
         self.losses = weighted_losses(possible_losses(student, settings.losses))
         self.train_videos = training_videos(data, self.losses, views=settings.views)
         self._val_videos = data.split("val")
-        targets = {name: data.target_shape(name) for name in self.losses.needs if name not in COLUMNS}
+        targets = {name: data.cached.shape(name) for name in self.losses.needs if name not in COLUMNS}
         self._model = with_projectors(student, self.losses.needs, targets, len(data.datasets))
         self._loss_of: nn.Module = accelerator.prepare(_LossOfBatch(self._model, self.losses))
         self._order = np.random.Generator(np.random.PCG64(settings.seed))

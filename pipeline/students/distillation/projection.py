@@ -75,14 +75,14 @@ class ProjectedStudent(nn.Module):
 def possible_losses(student: StudentModel, weights: Mapping[str, float]) -> dict[str, float]:
     """The losses with a weight that can be had with this student.
 
-    One that compares layers or tokens, which some students do not have, is left out, and standard error says so: a
+    One that compares layers or tokens, which some students do not have, is left out, with a line on standard error: a
     choice of student then needs no other setting.
 
     Args:
         student: as built.
         weights: loss name → weight, as in ``distill.losses``.
     """
-    sample, kept = _sample(student), {}
+    sample, possible = _sample(student), {}
     for name, weight in weights.items():
         lacking = [
             each for each in find("students.losses", name).NEEDS if each in _OPTIONAL and getattr(sample, each) is None
@@ -93,13 +93,13 @@ def possible_losses(student: StudentModel, weights: Mapping[str, float]) -> dict
                 file=sys.stderr,
             )
         elif weight > 0.0:
-            kept[name] = weight
-    return kept
+            possible[name] = weight
+    return possible
 
 
 @torch.no_grad()
 def _sample(student: StudentModel) -> StudentOutput:
-    """What the student says of a black clip."""
+    """The student's output for a black clip."""
     training = student.training
     sample = student.eval()(torch.zeros(1, *student.config.clip_shape, dtype=torch.uint8, device=student.device))
     student.train(training)

@@ -1,6 +1,6 @@
 """Fine term of the coarse-to-fine strategy: the ranking loss over pairs of one distortion-level group only.
 
-The coarse term pulls a group together and so weakens what separates its members; this one keeps their order.
+The coarse term pulls a group together and so weakens what separates its members; this one preserves their order.
 
 Ref: arXiv 2401.08522 describes a local term within one bitrate and does not give its formula; the same authors'
 ranking loss (``ranking``), restricted to pairs of one group, is our choice.

@@ -3,7 +3,7 @@
 The teacher's K cached blocks, ascending, are matched with the student's last K blocks at interval 1.
 
 Ref: InternVideo2's distillation of its small models (K = 6, teacher interval 3.34, student interval 1). There the
-tokens themselves are matched; pooling them first, which is what keeps the cache small, is ours. Which blocks to cache:
+tokens themselves are matched; pooling them first, so that the cache is small, is ours. Which blocks to cache:
 ``distillation_layers`` of ``pipeline/models/internvideo2`` has the official formula, ``depth - 1 - int(i * interval)``,
 which gives 23, 26, 29, 33, 36, 39 for 1B, where the official configuration lists 22, 26, 29, 32, 35, 39; ours is the
 formula.

@@ -3,7 +3,7 @@
 ``distance``: Huber(δ = 1) between ``|f_i − f_j|`` of student and teacher, each divided by its own mean over pairs.
 ``angle``: Huber between the cosines of the angle at j in every triple (i, j, k) of different rows. Widths may differ.
 
-Ref: Park et al., Relational Knowledge Distillation, CVPR 2019 (weights 25 and 50 there; only their ratio is kept here).
+Ref: Park et al., Relational Knowledge Distillation, CVPR 2019 (weights 25 and 50 there; only their ratio is used here).
 """
 
 import torch

@@ -88,7 +88,7 @@ def teacher_scores(data: AlignedData, entries: Sequence[VideoRows]) -> np.ndarra
     """The teacher's cached logit, mean over views, float64, shape ``(n,)``; None where its head is no score."""
     if "logits" not in data.targets.arrays or data.targets.arrays["logits"].shape != (1,):
         return None
-    logits = data.target("logits")[:, 0].astype(np.float64)
+    logits = data.cached.whole("logits")[:, 0].astype(np.float64)
     return np.array([logits[entry.rows].mean() for entry in entries])
 
 

@@ -1,1 +1,1 @@
-"""The stage ``extract``: what the teacher says of every clip, stored once."""
+"""The stage ``extract``: the teacher's outputs for every clip, stored once."""

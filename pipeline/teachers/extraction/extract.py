@@ -120,7 +120,7 @@ def _identity(plan: Plan) -> str:
 
 
 def _leave_counts(report: BuildReport) -> None:
-    """The live counts: what this very run did, kept out of what DVC tracks."""
+    """The live counts: what this run did, apart from what DVC tracks."""
     counts = {"computed": report.computed, "reused": report.reused, "adopted": report.adopted}
     print("extract: " + ", ".join(f"{name} {count}" for name, count in counts.items()), file=sys.stderr)
     folder = scratch_folder()

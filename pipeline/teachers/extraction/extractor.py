@@ -57,7 +57,7 @@ class Extractor:
         self._rule_is_checked = False
 
     def __call__(self, job: Job) -> Rows | Failed:
-        """Computes the arrays that one job names, in a batch of its own, padded where the batch rule says so.
+        """Computes the arrays that one job names, in a batch of its own, padded where the batch rule asks for it.
 
         Returns:
             float32 arrays, first axis the video's views; or why there are none: the video's clip has failed.
@@ -168,7 +168,7 @@ def pooled_tokens(tokens: Tensor, grid: tuple[int, int, int], side: int | None) 
     Args:
         tokens: ``b 1+n c``, cls first.
         grid: tokens along time, rows and columns.
-        side: cells per side; None keeps the grid as it is.
+        side: cells per side; None leaves the grid as it is.
 
     Returns:
         ``b t' side side c``.

@@ -1,4 +1,4 @@
-"""Recheck: the live teacher against what the cache says that it said, on a sample of videos.
+"""Recheck: the live teacher against its cached outputs, on a sample of videos.
 
 Equal bytes are promised on one kind of machine only; across machines a row must agree within a tolerance that covers
 the arithmetic of another processor and the rounding of the stored precision.

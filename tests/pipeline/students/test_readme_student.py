@@ -43,11 +43,11 @@ def test_passes_the_conformance_test(name, conformance, tiny_paths, tmp_path):
 
 def test_learns_from_the_cache(name, tiny_data):
     torch.manual_seed(0)
-    student = create_student(name, {}, target_dim=tiny_data.target_dim, clip_shape=tiny_data.clip_shape)
+    student = create_student(name, {}, target_dim=tiny_data.cached.width, clip_shape=tiny_data.clip_shape)
     losses = weighted_losses({"mos_regression": 1.0, "feature_smoothl1": 1.0})
     rows = [entry.rows[0] for entry in tiny_data.split("train")]
     batch = tiny_data.batch(rows, losses.needs)
-    model = with_projectors(student, losses.needs, {"embedding_normed": (tiny_data.target_dim,)})
+    model = with_projectors(student, losses.needs, {"embedding_normed": (tiny_data.cached.width,)})
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     values = []
     for _ in range(20):

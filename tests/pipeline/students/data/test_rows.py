@@ -9,8 +9,9 @@ import pytest
 from cache.build import build_store
 from cache.store import ArraySpec, Unit, open_store
 from pipeline.core.manifest import read_labels, read_videos, write_labels, write_videos
+from pipeline.students.data.alignment import AlignmentError
 from pipeline.students.data.groups import NUM_GROUPS, distortion_groups
-from pipeline.students.data.rows import AlignedData, AlignmentError, DataPaths
+from pipeline.students.data.rows import AlignedData, DataPaths
 from tests.tiny_run import CLIP_SHAPE, NUM_VIEWS, compute_by, make_videos, write_tiny_run
 
 
@@ -44,20 +45,20 @@ def test_unlabelled_videos_stay_but_their_score_does_not(tiny_data):
 def test_failed_videos_are_named_and_never_read(tiny_data):
     assert tiny_data.failed == {"train0_25": "made to fail"}
     assert "train0_25" not in {entry.video.video_id for entry in tiny_data.videos}
-    assert np.isnan(tiny_data.target("logits")[tiny_data.clips.rows_of("train0_25")]).all()
+    assert np.isnan(tiny_data.cached.whole("logits")[tiny_data.clips.rows_of("train0_25")]).all()
 
 
 def test_unknown_names_are_refused_with_what_is_there(tiny_paths, tiny_data):
     with pytest.raises(AlignmentError, match="no view set 'mian'; it has main; did you mean 'main'"):
         AlignedData(tiny_paths, "mian")
     with pytest.raises(AlignmentError, match=r"no 'tokens'; they have .*; add it to extract\.kinds"):
-        tiny_data.target("tokens")
+        tiny_data.cached.whole("tokens")
 
 
 def test_teacher_scores_are_on_the_unit_scale(tiny_data):
     train = tiny_data.split("train", labelled=True)
     rows = np.concatenate([entry.rows for entry in train])
-    residual = tiny_data.target("teacher_score")[rows] - np.repeat([entry.unit_mos for entry in train], NUM_VIEWS)
+    residual = tiny_data.cached.whole("teacher_score")[rows] - np.repeat([entry.unit_mos for entry in train], NUM_VIEWS)
     assert abs(residual.mean()) < 1e-3
     assert residual.std() < 0.05
 
@@ -65,7 +66,7 @@ def test_teacher_scores_are_on_the_unit_scale(tiny_data):
 def test_a_teacher_of_many_classes_has_no_score(tmp_path):
     data = AlignedData(write_tiny_run(tmp_path, logits_width=5), "main")
     with pytest.raises(AlignmentError, match="the teacher has 5 outputs"):
-        data.target("teacher_score")
+        data.cached.whole("teacher_score")
 
 
 def other_clips(paths, change_view):
