@@ -1,4 +1,4 @@
-"""Copies in different splits are told by their embeddings; what merely resembles is not."""
+"""Copies in different splits are found by their embeddings; what merely resembles is not."""
 
 import re
 from pathlib import Path
@@ -32,9 +32,9 @@ def test_pairs_of_the_stores_videos_are_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("pipeline.evaluation.near_duplicates.NEAR", 1e-9)
     assert near_duplicates(paths.targets, paths.labels) == []
     monkeypatch.setattr("pipeline.evaluation.near_duplicates.NEAR", 100.0)
-    told = near_duplicates(paths.targets, paths.labels)
-    assert len(told) == 20
-    for line in told:
+    lines = near_duplicates(paths.targets, paths.labels)
+    assert len(lines) == 20
+    for line in lines:
         splits = re.findall(r"\((train|val|test)\)", line)
         assert len(set(splits)) == 2
         assert "train0_25" not in line
