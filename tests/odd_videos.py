@@ -40,7 +40,8 @@ def copy_packets(
     return target
 
 
-def _with_bytes(packet: av.Packet, data: bytes) -> av.Packet:
+def with_bytes(packet: av.Packet, data: bytes) -> av.Packet:
+    """A packet with other bytes and the same times."""
     other = av.Packet(data)
     other.pts, other.dts, other.duration, other.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
     return other
@@ -67,9 +68,12 @@ def _in_table(*path: bytes) -> list[bytes]:
 
 def all_sync(path: Path) -> Path:
     """An MP4 without a sync table: every sample counts as a sync sample."""
-    write_video(path, num_frames=60, options={"bf": "0", "g": "16"})
-    data = path.read_bytes()
-    path.write_bytes(data.replace(b"stss", b"free"))
+    return renamed_box(write_video(path, num_frames=60, options={"bf": "0", "g": "16"}), b"stss")
+
+
+def renamed_box(path: Path, name: bytes) -> Path:
+    """Takes every box of a name out of an MP4."""
+    path.write_bytes(path.read_bytes().replace(name, b"free"))
     return path
 
 
@@ -203,7 +207,7 @@ def bad_sei(path: Path) -> Path:
 
     def with_message(number: int, packet: av.Packet) -> av.Packet:
         message = len(unit).to_bytes(4, "big") + unit if number % 5 == 0 else b""
-        return _with_bytes(packet, message + bytes(packet))
+        return with_bytes(packet, message + bytes(packet))
 
     return copy_packets(whole, path, with_message)
 
@@ -212,7 +216,7 @@ def with_filler(path: Path) -> Path:
     """Packets with filler data and a unit of a kind that no standard names."""
     whole = write_video(path.with_name(".whole.mp4"), options={"bf": "0"})
     extra = b"".join(len(unit).to_bytes(4, "big") + unit for unit in (b"\x0c\xff\xff\x80", b"\x1e\x55\x55\x80"))
-    return copy_packets(whole, path, lambda number, packet: _with_bytes(packet, extra + bytes(packet)))
+    return copy_packets(whole, path, lambda number, packet: with_bytes(packet, extra + bytes(packet)))
 
 
 def cut_by_copy(

@@ -93,13 +93,21 @@ def read_packets(container: InputContainer, streams: Sequence[VideoStream], most
             raise DecodeError(f"the container is damaged after {known} packets: {say(error)}") from None
     if complaints:
         raise DecodeError(f"the container is damaged: {complaints[0]}")
-    plans = [reading.plan for reading in readings.values()]
-    for plan in plans:
-        if plan.times is not None:
-            plan.times.sort()
-            if any(later == earlier for earlier, later in pairwise(plan.times)):
-                plan.times = None
-    return plans
+    return [_checked(readings[stream.index].plan, stream) for stream in streams]
+
+
+def _checked(plan: Plan, stream: VideoStream) -> Plan:
+    """Without times where two pictures have one, or where pictures are stored out of order but their times are not.
+
+    Such times, as AVI has them, are those of storing.
+    """
+    if plan.times is not None:
+        is_stored_order = all(earlier < later for earlier, later in pairwise(plan.times))
+        plan.times.sort()
+        is_twice = any(later == earlier for earlier, later in pairwise(plan.times))
+        if is_twice or (is_stored_order and stream.codec_context.has_b_frames and len(plan.times) > 1):
+            plan.times = None
+    return plan
 
 
 @contextmanager
