@@ -6,6 +6,7 @@ video that it computes to LOG.
 
 import hashlib
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -114,6 +115,28 @@ def tree(path: Path) -> dict[str, str]:
     """Return the SHA-256 of every file under a folder."""
     files = (file for file in path.rglob("*") if file.is_file())
     return {file.relative_to(path).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def damage(path: Path, how: str, bit: int = 100) -> None:
+    """Change a file on the disk, but no other name of it.
+
+    Args:
+        path: of the file.
+        how: ``flip``, ``missing``, ``empty``, ``truncate``, ``halve``, ``longer``, ``rubbish``, ``directory``
+            or ``pipe``.
+        bit: which one ``flip`` flips.
+    """
+    content = path.read_bytes()
+    path.unlink()
+    if how == "flip":
+        path.write_bytes(content[: bit // 8] + bytes([content[bit // 8] ^ 1 << bit % 8]) + content[bit // 8 + 1 :])
+    elif how == "directory":
+        path.mkdir()
+    elif how == "pipe":
+        os.mkfifo(path)
+    elif how != "missing":
+        whole = {"empty": b"", "truncate": content[:-1], "halve": content[: len(content) // 2]}
+        path.write_bytes((whole | {"longer": content + b"\0", "rubbish": b"[" * 9999})[how])
 
 
 def main() -> None:

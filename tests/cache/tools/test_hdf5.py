@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cache.store import ExchangeError, StoreError, open_store
 from cache.tools.hdf5 import export_hdf5, import_hdf5
-from tests.cache.toy import CLIP, EMBEDDING, LOGITS, Teacher, build, tree, unit, units
+from tests.cache.toy import CLIP, EMBEDDING, LOGITS, Teacher, build, damage, tree, unit, units
 
 SPECS = (EMBEDDING, CLIP, LOGITS)
 
@@ -64,11 +64,7 @@ def test_every_float_type_makes_the_round_trip(tmp_path: Path, dtype: str) -> No
 
 def test_a_damaged_store_is_not_exported(store: Path, tmp_path: Path) -> None:
     damaged = Path(shutil.copytree(store, tmp_path / "d.zarr"))
-    chunk = damaged / "clip/c.1.0.0.0.0"
-    content = bytearray(chunk.read_bytes())
-    content[9] ^= 1
-    chunk.unlink()
-    chunk.write_bytes(content)
+    damage(damaged / "clip/c.1.0.0.0.0", "flip")
     with pytest.raises(StoreError, match="clip/c.1"):
         export_hdf5(open_store(damaged), tmp_path / "d.h5")
     assert [path.name for path in tmp_path.iterdir()] == ["d.zarr"]

@@ -13,11 +13,9 @@ from cache.tools.gc import collect, listing
 from tests.cache.toy import CLIP, EMBEDDING, SPECS, Teacher, build, unit, units
 
 
-@pytest.fixture
-def pool(tmp_path: Path) -> Pool:
-    pool = Pool(tmp_path / "pool")
+@pytest.fixture(autouse=True)
+def _four_videos(tmp_path: Path, pool: Pool) -> None:
     build(tmp_path / "s.zarr", units(4), pool=pool)
-    return pool
 
 
 def keys(pool: Pool) -> set[str]:

@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 from cache.build import Pool
 from cache.store import open_store
 from cache.tools.cli import app
-from tests.cache.test_verify import rewrite
-from tests.cache.toy import CLIP, Teacher, build, tree, units
+from tests.cache.store.test_verify import rewrite
+from tests.cache.toy import CLIP, Teacher, build, damage, tree, units
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +23,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build(folder / "a.zarr", units(4), teacher=Teacher(broken={"source0001": "too short"}), max_failed=1, pool=pool)
     build(folder / "b.zarr", units(2), pool=pool)
     build(folder / "damaged.zarr", units(2))
-    chunk = folder / "damaged.zarr/clip/c.1.0.0.0.0"
-    content = bytearray(chunk.read_bytes())
-    content[100] ^= 1
-    chunk.unlink()
-    chunk.write_bytes(content)
+    damage(folder / "damaged.zarr/clip/c.1.0.0.0.0", "flip")
     return folder
 
 

@@ -10,12 +10,7 @@ import pytest
 
 from cache.build import Pool, build_store
 from cache.store import ArraySpec, Rows, TooManyFailed, Unit, open_store
-from tests.cache.toy import CLIP, COLUMNS, EMBEDDING, LOGITS, SPECS, Teacher, build, tree, unit, units
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> Pool:
-    return Pool(tmp_path / "pool")
+from tests.cache.toy import CLIP, COLUMNS, EMBEDDING, LOGITS, SPECS, Teacher, build, damage, tree, unit, units
 
 
 @pytest.fixture
@@ -113,14 +108,11 @@ def test_adoption_takes_an_open_store_or_a_function_that_finds_some(tmp_path: Pa
     assert counts(build(tmp_path / "c.zarr", units(3), adopt=[tmp_path / "nowhere"])) == (6, 0, 0)
 
 
-@pytest.mark.parametrize("damage", ["clip/c.1.0.0.0.0", "embedding/c/0/0", "source_digest/c/0", "zarr.json"])
-def test_damage_in_an_older_store_is_not_adopted(tmp_path: Path, fresh: Any, damage: str) -> None:
+@pytest.mark.parametrize("name", ["clip/c.1.0.0.0.0", "embedding/c/0/0", "source_digest/c/0", "zarr.json"])
+def test_damage_in_an_older_store_is_not_adopted(tmp_path: Path, fresh: Any, name: str) -> None:
     old = tmp_path / "old.zarr"
     build(old, units(3))
-    content = bytearray((old / damage).read_bytes())
-    content[len(content) // 2] ^= 4
-    (old / damage).unlink()
-    (old / damage).write_bytes(content)
+    damage(old / name, "flip")
     report = build(tmp_path / "new.zarr", units(3), adopt=[old])
     assert report.computed > 0
     assert tree(tmp_path / "new.zarr") == fresh(units(3))
@@ -147,13 +139,7 @@ def test_damage_in_the_pool_is_noticed_and_computed_again(
 ) -> None:
     build(tmp_path / "s.zarr", units(3), specs=(EMBEDDING,), pool=pool)
     reference = tree(tmp_path / "s.zarr")
-    target = pool.paths(EMBEDDING, unit(1))[suffix == "json"]
-    content = bytearray(target.read_bytes())
-    target.unlink()
-    content[20] ^= 1
-    new = {"flip": content, "truncate": content[:-1], "empty": b"", "rubbish": b"[" * 9999, "missing": None}[how]
-    if new is not None:
-        target.write_bytes(new)
+    damage(pool.paths(EMBEDDING, unit(1))[suffix == "json"], how)
     teacher = Teacher()
     build(tmp_path / "t.zarr", units(3), specs=(EMBEDDING,), teacher=teacher, pool=pool)
     assert teacher.videos == ["video0001"]

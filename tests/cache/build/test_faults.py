@@ -19,11 +19,6 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def pool(tmp_path: Path) -> Pool:
-    return Pool(tmp_path / "pool")
-
-
-@pytest.fixture
 def file_limit() -> Any:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 

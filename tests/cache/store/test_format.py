@@ -19,13 +19,6 @@ FIRST_RELEASE = Path(__file__).parent / "fixtures" / "format_1.zarr"
 FIRST_RELEASE_DIGEST = "152d8516aaac44699a61f200631073a886b3cc8c83e921f6072045c953aba848"
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("stores") / "s.zarr"
-    build(place, units(5), teacher=Teacher(broken={"source0003": "broken"}), max_failed=1)
-    return place
-
-
 class PlainReader:
     """Reads a store by the specification, with nothing but numpy and json.
 
@@ -80,8 +73,8 @@ def check_plain(path: Path) -> None:
         assert reader.array(column) == store.column(column)
 
 
-def test_a_store_is_read_with_nothing_but_numpy_and_json(path: Path) -> None:
-    check_plain(path)
+def test_a_store_is_read_with_nothing_but_numpy_and_json(sound: Path) -> None:
+    check_plain(sound)
 
 
 def test_several_padded_chunks_are_read_the_same_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,9 +83,9 @@ def test_several_padded_chunks_are_read_the_same_way(tmp_path: Path, monkeypatch
     check_plain(tmp_path / "s.zarr")
 
 
-def test_zarr_reads_every_array(path: Path) -> None:
-    group = zarr.open_group(path, mode="r")
-    store = open_store(path)
+def test_zarr_reads_every_array(sound: Path) -> None:
+    group = zarr.open_group(sound, mode="r")
+    store = open_store(sound)
     ok = np.flatnonzero(store.status == 1)
     for name in ("embedding", "clip"):
         array = group[name]
@@ -102,13 +95,13 @@ def test_zarr_reads_every_array(path: Path) -> None:
     assert sorted(group.array_keys()) == sorted(store.root.layout.arrays())
 
 
-def test_xarray_opens_it_with_named_dimensions(path: Path) -> None:
-    with xarray.open_zarr(path, consolidated=False) as data:
+def test_xarray_opens_it_with_named_dimensions(sound: Path) -> None:
+    with xarray.open_zarr(sound, consolidated=False) as data:
         assert data["clip"].dims == ("row", *CLIP.dims)
         assert data["embedding"].dims == ("row", *EMBEDDING.dims)
         assert data["embedding"].dtype == np.float16
         ok = (data["status"] == 1).values
-        expected = np.concatenate([values(EMBEDDING, unit) for unit in units(5)])[ok]
+        expected = np.concatenate([values(EMBEDDING, unit) for unit in units(6)])[ok]
         np.testing.assert_allclose(data["embedding"].values[ok], expected, rtol=1e-3, atol=1e-6)
         assert data["video_id"].values[2] == "video0001"
 
@@ -123,8 +116,8 @@ def test_a_linked_chunk_file_is_what_zarr_would_write() -> None:
     assert kept["c/0/0/0/0/0"].to_bytes() == seal(rows.tobytes())
 
 
-def test_no_group_has_consolidated_metadata(path: Path) -> None:
-    assert "consolidated_metadata" not in json.loads((path / "zarr.json").read_text())
+def test_no_group_has_consolidated_metadata(sound: Path) -> None:
+    assert "consolidated_metadata" not in json.loads((sound / "zarr.json").read_text())
 
 
 def test_a_store_of_the_first_release_opens_for_ever() -> None:
