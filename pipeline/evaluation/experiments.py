@@ -145,8 +145,8 @@ def _experiment(entry: Mapping[str, Any], metric: str) -> Experiment:
 
 def _value(state: Mapping[str, Any], metric: str) -> tuple[float, str]:
     """The metric's value, or NaN and why there is none."""
-    files = (state["data"] or {}).get("metrics") or {}
-    known = {f"{file}:{key}": each for file, inside in files.items() for key, each in dotted(inside["data"]).items()}
+    inside = _contents(state, "metrics")
+    known = {f"{file}:{key}": each for file, values in inside.items() for key, each in dotted(values).items()}
     found = {key: each for key, each in known.items() if metric in (key, key.partition(":")[2])}
     if len(found) > 1:
         return math.nan, f"several files have {metric!r}: {', '.join(found)}; say which"
@@ -175,9 +175,14 @@ def _older_named(experiments: Sequence[Experiment]) -> list[Experiment]:
 
 def _parameters(state: Mapping[str, Any]) -> Parameters:
     """All but ``runtime``, which changes no result."""
-    files = (state["data"] or {}).get("params") or {}
-    every = {key: value for inside in files.values() for key, value in dotted(inside["data"]).items()}
+    every = {key: value for values in _contents(state, "params").values() for key, value in dotted(values).items()}
     return {key: value for key, value in every.items() if not key.startswith("runtime.")}
+
+
+def _contents(state: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, Any]]:
+    """Of each file of parameters or metrics what is in it; nothing of one that is not there or is damaged."""
+    files = (state["data"] or {}).get(kind) or {}
+    return {file: inside.get("data") or {} for file, inside in files.items()}
 
 
 def _files(state: Mapping[str, Any]) -> dict[str, str]:

@@ -94,6 +94,15 @@ def test_an_experiment_without_the_metric_is_named(shown, tmp_path):
     assert "it has results/evaluate/summary.json:a" in reasons["sizes-with-1"]
 
 
+def test_an_experiment_that_runs_has_no_metrics_yet(shown, tmp_path):
+    entry = experiment(shown, "other")
+    entry["executor"]["state"] = "running"
+    missing = {"error": {"msg": "", "type": "FileNotFoundError"}}
+    entry["revs"][0]["data"]["metrics"]["results/evaluate/summary.json"] = missing
+    reasons = {each["experiment"]: each["reason"] for each in make_study(shown, tmp_path).left_out}
+    assert reasons["other"] == "it still runs"
+
+
 def test_a_metric_may_be_given_by_its_key_where_one_file_has_it(shown, tmp_path):
     assert {row.mean for row in make_study(shown, tmp_path, metric="coverage").rows} == {0.9}
     for entry in shown[1]["experiments"]:
