@@ -116,6 +116,11 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Interv
 
 
 def checked_pair(prediction: np.ndarray, mos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float64 of shape ``(n,)``.
+
+    Raises:
+        MetricError: shapes differ, n < 2, or a value is not finite.
+    """
     x, y = np.asarray(prediction, dtype=np.float64), np.asarray(mos, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape:
         raise MetricError(f"got predictions of shape {x.shape} and scores of shape {y.shape}; expected two equal (n,)")
@@ -131,6 +136,7 @@ def checked_pair(prediction: np.ndarray, mos: np.ndarray) -> tuple[np.ndarray, n
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float:
+    """Pearson\'s correlation, a value in −1 … 1; NaN when either side is constant."""
     if np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
         return float("nan")
     x, y = x - x.mean(), y - y.mean()

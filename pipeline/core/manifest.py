@@ -13,10 +13,9 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat, PositiveInt, TypeAdapter, ValidationError
-
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat, PositiveInt, TypeAdapter, ValidationError
 
 from cache.store.scratch import dvc_project
 from pipeline.core.errors import PipelineError, explained

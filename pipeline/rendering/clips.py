@@ -28,7 +28,7 @@ VERSION = 4
 """4: PyAV decodes every file; pixels differ from those of 3 only where decord or the old count gave wrong frames, and
 where alpha or packed samples went another way than the colour rule."""
 SAME_PIXELS_SINCE = 3
-"""A student trained on clips of this version may score by this code: for sound, plain videos the pixels are the same."""
+"""A student trained on clips of this version may score by this code: sound, plain videos have the same pixels."""
 _Uses = dict[int, list[tuple[int, int]]]
 
 

@@ -32,19 +32,39 @@ class TeacherView(Protocol):
     """How a teacher's clips are made, as far as a view follows it; see `ViewPolicy`."""
 
     @property
-    def policy(self) -> str: ...
+    def policy(self) -> str:
+        """The spatial rule."""
+        ...
+
     @property
-    def sampling(self) -> Sampling: ...
+    def sampling(self) -> Sampling:
+        """The frame rule."""
+        ...
+
     @property
-    def num_frames(self) -> int: ...
+    def num_frames(self) -> int:
+        """Frames per clip."""
+        ...
+
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Side of the clip, in px."""
+        ...
+
     @property
-    def interpolation(self) -> Literal["bilinear", "bicubic"]: ...
+    def interpolation(self) -> Literal["bilinear", "bicubic"]:
+        """Where a frame is resized."""
+        ...
+
     @property
-    def antialias(self) -> bool: ...
+    def antialias(self) -> bool:
+        """Whether resizing down first blurs."""
+        ...
+
     @property
-    def fragment_grid(self) -> int: ...
+    def fragment_grid(self) -> int:
+        """Cells per side of ``fragments``; 0 otherwise."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """From videos to clips: what the stage ``render`` does.
 
-One task is one video, decoded once in a worker process for all its views and view sets (``clips.py``). Rows that were made before come from the pool. A video that cannot be rendered is a failed row with its reason.
+One task is one video, decoded once in a worker process for all its views and view sets (``clips.py``). Rows that were
+made before come from the pool. A video that cannot be rendered is a failed row with its reason.
 """
 
 import hashlib

@@ -100,6 +100,7 @@ class ScoringRecord:
 
 
 def calibrations_of(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Calibration]:
+    """The stored calibrations, by data set."""
     try:
         return {name: Calibration(**fit) for name, fit in stored.items()}
     except TypeError as error:

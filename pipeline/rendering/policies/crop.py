@@ -6,5 +6,6 @@ from pipeline.rendering.policy import ViewPolicy
 
 
 def place(policy: ViewPolicy, height: int, width: int, draws: Draws | None) -> Place:
+    """One patch at native resolution, centred or drawn."""
     plane = at_least(policy.size, height, width)
     return plane, (corner(plane, policy.size, draws),)

@@ -6,6 +6,7 @@ from pipeline.rendering.policy import ViewPolicy
 
 
 def place(policy: ViewPolicy, height: int, width: int, draws: Draws | None) -> Place:
+    """A patch per cell of the grid, at native resolution, each centred in its cell or drawn."""
     plane = at_least(policy.size, height, width)
     cell_height, cell_width = plane[0] // policy.grid, plane[1] // policy.grid
     patches = []

@@ -17,7 +17,7 @@ class ExtractSettings(Section):
     """``embedding`` (attention-pooled), ``embedding_normed`` (after ``fc_norm``), ``projected`` (the 512-d space shared
     with text, of stage-2 and CLIP files), ``logits``, ``layers`` (mean-pooled tokens of blocks), ``tokens`` (dense)."""
     layers: list[Annotated[int, Field(ge=0)]]
-    """Blocks whose mean-pooled tokens are stored, ascending, when ``kinds`` has ``layers``. The official recipe, for six
+    """Blocks whose mean-pooled tokens are stored, ascending, with ``layers`` in ``kinds``. The official recipe, for six
     of 1B, is ``distillation_layers(40, 6, 3.34)`` of ``pipeline/models/internvideo2``: 23, 26, 29, 33, 36, 39."""
     tokens_grid: Count | None
     """``tokens``: pool each frame's token grid to this many per side; null stores all."""

@@ -1,4 +1,4 @@
-"""The student in ``docs/adding.md`` is complete: put into the folder, it passes the folder's conformance test and learns."""
+"""The student in ``docs/adding.md`` is complete: put into the folder, it passes the conformance test and learns."""
 
 import inspect
 import re

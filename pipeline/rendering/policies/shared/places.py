@@ -6,6 +6,7 @@ Place = tuple[tuple[int, int], tuple[tuple[int, int], ...]]
 
 
 def enlarged(size: int, draws: Draws | None) -> int:
+    """The size itself; with draws a size up to 8/7 as large."""
     return draws.between(size, size * 8 // 7) if draws else size
 
 
