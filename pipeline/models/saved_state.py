@@ -6,7 +6,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -96,11 +96,10 @@ class SavedState:
         others = [(path, values) for path, values in self._others() if values != self._made_from]
         if not others:
             return None
-        path, nearest = min(others, key=lambda other: (len(self._differences(other[1])), -other[0].stat().st_mtime_ns))
-        parts = self._differences(nearest)
-        shown = ", ".join(parts[:_MOST_SHOWN]) + (f" and {len(parts) - _MOST_SHOWN} more" * (len(parts) > _MOST_SHOWN))
-        saved = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
-        return f"the nearest unfinished training, last saved at {saved}, differs in {shown}"
+        found = [(differences(self._made_from, values), path.stat().st_mtime) for path, values in others]
+        parts, seconds = min(found, key=lambda other: (len(other[0]), -other[1]))
+        saved = time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+        return f"the nearest unfinished training, last saved at {saved}, differs in {listed(parts)}"
 
     def _others(self) -> Iterator[tuple[Path, dict[str, str]]]:
         for path in sorted(self._path.parent.glob("*.state")):
@@ -110,6 +109,13 @@ class SavedState:
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # removed meanwhile, or damaged: nothing to compare with
 
-    def _differences(self, other: Mapping[str, str]) -> list[str]:
-        parts = {**self._made_from, **other}
-        return [part for part in parts if self._made_from.get(part) != other.get(part)]
+
+def differences(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """The parts in which two identities differ."""
+    return [part for part in {**one, **other} if one.get(part) != other.get(part)]
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Parts for a message: the first few, and how many more there are."""
+    more = len(parts) - _MOST_SHOWN
+    return ", ".join(parts[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")

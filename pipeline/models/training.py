@@ -1,7 +1,7 @@
-"""The training loop of students and teachers: optimiser steps, schedule, averaged weights, best epoch, going on.
+"""The one training loop, of students and teachers: steps, schedule, averaged weights, best epoch, resuming.
 
-The caller makes batches and losses; `Training` holds all that changes from step to step, so that it can be saved and
-gone on with to the same bits.
+The caller makes batches and losses; `Training` holds all that changes from step to step. `run` is the loop over epochs;
+pre-training, which has none, calls `step` and saves on its own.
 """
 
 import json
@@ -34,10 +34,9 @@ class Training:
     Args:
         stage: its name, for messages.
         model: what trains; what is frozen of it is left out of the saved state.
-        optimisers: over the model's parameters, each group at its highest rate.
-        factor: from a step, counted from 0, to what the rates are multiplied by in it.
+        schedules: of the optimisers over the model's parameters.
         average: decay of the moving average of the weights, which then is what validation sees; 0 for none.
-        order: generator of the caller's batches, whose state is saved.
+        order: generator of the caller's batches, whose state is saved; for `run`.
         tolerance: see `best_epoch`.
         saved: where the state is saved after each epoch; None saves nothing.
 
@@ -50,17 +49,17 @@ class Training:
         self,
         stage: str,
         model: nn.Module,
-        optimisers: Sequence[torch.optim.Optimizer],
+        schedules: Sequence[LambdaLR],
         *,
-        factor: Callable[[int], float],
         average: float = 0.0,
-        order: np.random.Generator,
+        order: np.random.Generator | None = None,
         tolerance: float = 0.0,
         saved: SavedState | None = None,
     ) -> None:
         self.stage, self.model, self.history, self.num_steps = stage, model, list[Row](), 0
-        self._optimisers, self.order, self._tolerance, self._saved = optimisers, order, tolerance, saved
-        self._schedulers = [LambdaLR(optimiser, factor) for optimiser in optimisers]
+        self.order = np.random.default_rng() if order is None else order
+        self._schedules, self._tolerance, self._saved = schedules, tolerance, saved
+        self._optimisers = [schedule.optimizer for schedule in schedules]
         self._average = averaged(model, average) if average else None
         self._best: dict[str, Tensor] = {}
 
@@ -95,15 +94,39 @@ class Training:
             optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
-        for optimiser, scheduler in zip(self._optimisers, self._schedulers, strict=True):
+        for optimiser, schedule in zip(self._optimisers, self._schedules, strict=True):
             optimiser.step()
-            scheduler.step()
+            schedule.step()
         if self._average is not None:
             self._average.update_parameters(self.model)
         self.num_steps += 1
         if not math.isfinite(value := float(loss.detach())):
             raise TrainingError(f"the loss became {value}; lower {self.stage}.learning_rate")
         return value
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, averaged weights, optimisers and steps: what `load_state_dict` takes."""
+        return {
+            "model": _trained(self.model),
+            "average": None if self._average is None else _trained(self.evaluated),
+            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
+            "num_steps": self.num_steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state; the schedules are this training's own."""
+        self.model.load_state_dict(state["model"], strict=False)
+        self.num_steps = state["num_steps"]
+        if self._average is not None:
+            self._average.module.load_state_dict(state["average"], strict=False)
+            self._average.n_averaged.fill_(self.num_steps + 1)
+        for optimiser, schedule, values in zip(self._optimisers, self._schedules, state["optimisers"], strict=True):
+            optimiser.load_state_dict(values)
+            schedule.last_epoch = self.num_steps
+            for group, highest, factor in zip(
+                optimiser.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
+            ):
+                group["lr"] = highest * factor(self.num_steps)
 
     def run(
         self,
@@ -153,14 +176,10 @@ class Training:
         if self._saved is None or _rank():
             return
         self._saved.save(
-            {
-                "model": _trained(self.model),
-                "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
-                "schedulers": [scheduler.state_dict() for scheduler in self._schedulers],
-                "average": self._average.state_dict() if self._average is not None else None,
+            self.state_dict()
+            | {
                 "best": self._best,
                 "history": self.history,
-                "num_steps": self.num_steps,
                 "order": json.dumps(self.order.bit_generator.state, default=np.ndarray.tolist),
                 "torch_generators": generators,
                 "cuda_generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -173,14 +192,8 @@ class Training:
             if self._saved is not None and (reason := self._saved.why_anew()):
                 print(f"{self.stage}: the training begins anew: {reason}", file=sys.stderr)
             return
-        self.model.load_state_dict(state["model"], strict=False)
-        for optimiser, values in zip(self._optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(values)
-        for scheduler, values in zip(self._schedulers, state["schedulers"], strict=True):
-            scheduler.load_state_dict(values)
-        if self._average is not None:
-            self._average.load_state_dict(state["average"])
-        self._best, self.history, self.num_steps = state["best"], state["history"], state["num_steps"]
+        self.load_state_dict(state)
+        self._best, self.history = state["best"], state["history"]
         self.order.bit_generator.state = json.loads(state["order"])
         torch.set_rng_state(state["torch_generators"][_rank()])
         if state["cuda_generators"]:

@@ -18,6 +18,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from cache.store.scratch import scratch_folder
 from pipeline.core.files import file_digest
@@ -177,8 +178,7 @@ class _Steps:
         return Training(
             "distill",
             self._model,
-            [torch.optim.AdamW(groups, fused=True)],
-            factor=self._factor,
+            [LambdaLR(torch.optim.AdamW(groups, fused=True), self._factor)],
             average=self._settings.weight_average,
             order=self._order,
             saved=saved,

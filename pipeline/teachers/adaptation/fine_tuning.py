@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR
 
 from cache.store import Store
 from pipeline.core.agreement import srcc
@@ -99,8 +100,7 @@ class FineTuning:
         return Training(
             "adapt",
             self._model,
-            [torch.optim.AdamW(groups)],
-            factor=factor,
+            [LambdaLR(torch.optim.AdamW(groups), factor)],
             order=np.random.Generator(np.random.Philox(settings.seed)),
             tolerance=settings.val_tolerance,
             saved=saved,

@@ -1,32 +1,44 @@
-"""The pre-training loop: seeded, resumable, one checkpoint file, an exponential moving average of the weights."""
+"""A pre-training run: seeded, resumable, one checkpoint file; its loop is that of ``pipeline/models/training.py``."""
 
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.files import refusals_unwrapped, replacing
 from pipeline.models.internvideo2 import InternVideo2, InternVideo2Config
 from pipeline.models.internvideo2.blocks import LayerScale, Mlp
 from pipeline.models.pixels import normalise
+from pipeline.models.saved_state import differences, identity
 from pipeline.models.stem import init_dct
+from pipeline.models.training import Training
 from pipeline.synthesis.seeding import generator
 from pipeline.teachers.adaptation.initial import teacher_config
 from pipeline.teachers.pretraining.examples import TOKENS, Group
 from pipeline.teachers.pretraining.objectives import Pretrainer, cells_of, losses, perceived, total
 from pipeline.teachers.pretraining.replay import Replay
 
-CHECKPOINT_VERSION = 6
+CHECKPOINT_VERSION = 7
+ROOMS = (
+    "pipeline/core",
+    "pipeline/models",
+    "pipeline/synthesis",
+    "pipeline/teachers/pretraining",
+    "pipeline/teachers/internvideo2_tiny.py",
+)
+"""The code that a run depends on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,14 +109,12 @@ class Run:
     def __init__(self, plan: Plan) -> None:
         torch.manual_seed(plan.seed)
         self.plan = plan
-        self.step = 0
         self.seconds = 0.0
         model = InternVideo2(config())
         init_dct(model.patch_embed.proj)
         start_fan_in(model)
         self.pretrainer = Pretrainer(model)
-        self.average = {name: value.detach().clone() for name, value in self.pretrainer.state_dict().items()}
-        self.optimisers = optimisers_of(self.pretrainer, plan)
+        self.training = self._training()
         self._forward: Callable[..., Any] = torch.compile(self.pretrainer) if plan.compiled else self.pretrainer
 
     def begin_with(self, folder: Path) -> None:
@@ -124,18 +134,25 @@ class Run:
         if {name: value.shape for name, value in values.items()} != {name: value.shape for name, value in mine.items()}:
             raise PipelineError(f"{path} is of another architecture than this teacher; train from nothing instead")
         self.pretrainer.model.load_state_dict(values)
-        self.average = {name: value.detach().clone() for name, value in self.pretrainer.state_dict().items()}
+        self.training = self._training()
 
-    def rate(self, of_heads: bool = False) -> float:
-        """The learning rate of the current step: up over the warm-up, then down to 0 at the end.
+    def _training(self) -> Training:
+        schedules = [
+            LambdaLR(
+                optimiser,
+                [
+                    partial(rate_factor, plan=self.plan, of_heads=group.get("heads", False))
+                    for group in optimiser.param_groups
+                ],
+            )
+            for optimiser in optimisers_of(self.pretrainer, self.plan)
+        ]
+        return Training("pretrain", self.pretrainer, schedules, average=self.plan.average)
 
-        Args:
-            of_heads: of those parts that learn in the ``heads_first`` steps too.
-        """
-        plan = self.plan
-        up = (self.step + 1 - (0 if of_heads else plan.heads_first)) / plan.warmup
-        down = (plan.steps - self.step) / max(1, plan.steps - plan.warmup)
-        return plan.learning_rate * max(0.0, min(1.0, up, down))
+    @property
+    def step(self) -> int:
+        """Steps taken so far."""
+        return self.training.num_steps
 
     def update(self, batch: Group) -> dict[str, float]:
         """One optimiser step.
@@ -150,25 +167,12 @@ class Run:
         clips, dense, targets, codecs = to_tensors(batch)
         order = generator("tokens", self.plan.seed, self.step).permutation(math.prod(TOKENS))
         seen = torch.from_numpy(np.sort(order[: round(self.plan.tokens * len(order))]))
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = self.rate(of_heads=group.get("heads", False))
         pixels = perceived(clips, seen)
         self.pretrainer.train()
         with quick_arithmetic():
             found = self._forward(normalise(clips), seen)
             terms = losses(found, dense[:, cells_of(seen)], targets, codecs, pixels, len(batch.clips))
-            loss = total(terms)
-            loss.backward()
-        nn.utils.clip_grad_norm_(self.pretrainer.parameters(), 1.0)
-        for optimiser in self.optimisers:
-            optimiser.step()
-            optimiser.zero_grad()
-        self.step += 1
-        decay = min(self.plan.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, value in self.pretrainer.state_dict().items():
-                self.average[name].lerp_(value, 1 - decay)
+        self.training.step(total(terms))
         self.seconds += time.monotonic() - start
         return {name: float(term.detach()) for name, term in terms.items()}
 
@@ -189,22 +193,14 @@ class Run:
         )
 
     def averaged(self) -> Pretrainer:
-        """A copy of the network with the averaged weights, for evaluation and export."""
-        copy = Pretrainer(InternVideo2(config()))
-        copy.load_state_dict(self.average)
-        return copy.eval()
+        """The network with the averaged weights, for evaluation and export."""
+        return cast(Pretrainer, self.training.evaluated.eval())
 
     def save(self, path: Path) -> None:
         """Writes everything that continuing needs, atomically."""
-        state = {
-            "version": CHECKPOINT_VERSION,
-            "plan": asdict(self.plan),
-            "step": self.step,
-            "seconds": self.seconds,
-            "pretrainer": self.pretrainer.state_dict(),
-            "average": self.average,
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-        }
+        state = self.training.state_dict()
+        state |= {"version": CHECKPOINT_VERSION, "made_from": self._made_from()}
+        state |= {"plan": asdict(self.plan), "seconds": self.seconds}
         with replacing(path, durable=True) as fresh, refusals_unwrapped(), fresh.open("wb") as file:
             torch.save(state, file)
 
@@ -214,17 +210,31 @@ class Run:
         Raises:
             PipelineError: another version of this code wrote the file.
         """
-        state = torch.load(path, weights_only=True)
-        if state["version"] != CHECKPOINT_VERSION:
-            raise PipelineError(
-                f"{path}: version {state['version']} of a pre-training checkpoint, expected {CHECKPOINT_VERSION}; "
-                "it cannot be continued: move it away to begin again"
-            )
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.pretrainer.load_state_dict(state["pretrainer"])
-        self.average = state["average"]
-        for optimiser, values in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(values)
+        state = _read(path)
+        self.seconds = state["seconds"]
+        self.training.load_state_dict(state)
+
+    def differences(self, path: Path) -> list[str]:
+        """In what this run differs from the one that wrote a file: code, settings, libraries, processor."""
+        return differences(self._made_from(), _read(path)["made_from"])
+
+    def _made_from(self) -> dict[str, str]:
+        """All that shapes the run, but for what only decides its length and speed: a run may be prolonged."""
+        settings = {name: value for name, value in asdict(self.plan).items() if name not in ("steps", "compiled")}
+        return identity("pretrain", ROOMS, settings, {}, torch.device("cpu"))
+
+
+def rate_factor(step: int, *, plan: Plan, of_heads: bool = False) -> float:
+    """What the learning rate of one step is multiplied by: up over the warm-up, then down to 0 at the end.
+
+    Args:
+        step: from 0.
+        plan: the course of the run.
+        of_heads: for those parts that learn in the ``heads_first`` steps too.
+    """
+    up = (step + 1 - (0 if of_heads else plan.heads_first)) / plan.warmup
+    down = (plan.steps - step) / max(1, plan.steps - plan.warmup)
+    return max(0.0, min(1.0, up, down))
 
 
 def optimisers_of(pretrainer: Pretrainer, plan: Plan) -> list[torch.optim.Optimizer]:
@@ -254,7 +264,19 @@ def optimisers_of(pretrainer: Pretrainer, plan: Plan) -> list[torch.optim.Optimi
 
 def saved_plan(path: Path) -> Plan:
     """The plan in a file that ``Run.save`` wrote."""
-    return Plan(**torch.load(path, weights_only=True)["plan"])
+    return Plan(**_read(path)["plan"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(path, weights_only=True)
+    if state["version"] == 6:  # written before a checkpoint named what it was made from
+        state |= {"version": 7, "model": state["pretrainer"], "num_steps": state["step"], "made_from": {}}
+    if state["version"] != CHECKPOINT_VERSION:
+        raise PipelineError(
+            f"{path}: version {state['version']} of a pre-training checkpoint, expected {CHECKPOINT_VERSION}; "
+            "it cannot be continued: move it away to begin again"
+        )
+    return state
 
 
 def to_tensors(batch: Group) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from pipeline.models.saved_state import listed
 from pipeline.teachers.pretraining.evaluation import Ladders, across, held_out, predict, within
 from pipeline.teachers.pretraining.examples import EVALUATION, Variety
 from pipeline.teachers.pretraining.replay import START, Replay, next_content, start_generators, wait_until_filled
@@ -40,6 +41,10 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(plan)
     checkpoint = folder / "checkpoint.pt"
+    if checkpoint.exists() and (parts := run.differences(checkpoint)):
+        aside = checkpoint.with_name(f"checkpoint-{time.strftime('%Y%m%d-%H%M%S')}.pt")
+        checkpoint.rename(aside)
+        print(f"the run begins anew, and the old one's state is {aside}: it differs in {listed(parts)}")
     if checkpoint.exists():
         run.restore(checkpoint)
         does = "it goes on" if run.step < plan.steps else "nothing is left to do"

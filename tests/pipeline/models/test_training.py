@@ -1,6 +1,6 @@
 """The training loop: schedule, average, best epoch, and going on after a kill to the same bits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.models import saved_state
 from pipeline.models.saved_state import SavedState, identity
@@ -27,15 +28,14 @@ def course(scratch: Path, stop_after: int | None = None, made_from: dict[str, st
     torch.manual_seed(1)
     model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
     model[0].requires_grad_(False)
-    optimisers: Sequence[torch.optim.Optimizer] = [
+    optimisers: list[torch.optim.Optimizer] = [
         torch.optim.Muon([model[1].weight], lr=0.1),
         torch.optim.AdamW([model[1].bias, *model[2].parameters(), *model[4].parameters()], lr=0.1),
     ]
     training = Training(
         "test",
         model,
-        optimisers,
-        factor=linear,
+        [LambdaLR(optimiser, linear) for optimiser in optimisers],
         average=0.9,
         order=np.random.Generator(np.random.Philox(1)),
         saved=SavedState(scratch, made_from or {"seed": "1"}),

@@ -37,7 +37,8 @@ from pipeline.teachers.pretraining.natural.material import Material
 from pipeline.teachers.pretraining.objectives import WEIGHTS, Predictions, cells_of, losses, perceived, total
 from pipeline.teachers.pretraining.replay import Replay
 from pipeline.teachers.pretraining.statistics import clip_statistics, token_statistics
-from pipeline.teachers.pretraining.training import Plan, Run, config
+from pipeline.teachers.pretraining.training import ROOMS, Plan, Run, config, optimisers_of, rate_factor
+from tests.resuming import change, copy_of_rooms
 
 CLIP = (8, CLIP_PX, CLIP_PX, 3)
 
@@ -151,8 +152,33 @@ def test_continued_run_equals_uninterrupted_run(tmp_path):
     second.restore(tmp_path / "checkpoint.pt")
     while second.step < 3:
         second.update(second.draw(replay))
-    for name, value in whole.average.items():
-        assert torch.equal(value, second.average[name]), name
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    older = {"pretrainer": state.pop("model"), "step": state.pop("num_steps"), "version": 6}
+    torch.save(state | older, tmp_path / "older.pt")
+    third = Run(plan)
+    third.restore(tmp_path / "older.pt")
+    assert third.step == 1
+    assert second.differences(tmp_path / "checkpoint.pt") == []
+    changed = Run(replace(plan, steps=4, learning_rate=1.0)).differences(tmp_path / "checkpoint.pt")
+    assert changed == ["pretrain.learning_rate"]
+    for name, value in whole.averaged().state_dict().items():
+        assert torch.equal(value, second.averaged().state_dict()[name]), name
+
+
+def test_a_run_under_changed_code_begins_anew_and_says_which(tmp_path, monkeypatch, capsys):
+    root = copy_of_rooms(tmp_path / "code", ROOMS, monkeypatch)
+    monkeypatch.setattr(watched_run, "start_generators", lambda *_: [])
+    monkeypatch.setattr(watched_run, "wait_until_filled", lambda *_: True)
+    plan = Plan(steps=0, compiled=False)
+    for room in ROOMS:
+        pretrain.train(plan, tmp_path, TRAINING, 3, 1, save_every=1e9, watch=0)
+        file = change(root, room)
+        capsys.readouterr()
+        pretrain.train(plan, tmp_path, TRAINING, 3, 1, save_every=1e9, watch=0)
+        (shown,) = [line for line in capsys.readouterr().out.splitlines() if "begins anew" in line]
+        assert shown.endswith(f".pt: it differs in the code of {file}")
+        pretrain.train(plan, tmp_path, TRAINING, 3, 1, save_every=1e9, watch=0)
+        assert "nothing is left to do" in capsys.readouterr().out
 
 
 def test_a_run_that_goes_on_generates_the_contents_after_those_that_were_made(tmp_path, monkeypatch):
@@ -212,10 +238,8 @@ def test_statistics_by_hand():
 
 
 def test_learning_rate_warms_up_and_falls_to_zero_in_a_straight_line():
-    run = Run(Plan(steps=110, warmup=10, learning_rate=1.0, compiled=False))
-    rates = []
-    for run.step in (0, 9, 10, 60, 109, 110, 111):
-        rates.append(run.rate())
+    plan = Plan(steps=110, warmup=10)
+    rates = [rate_factor(step, plan=plan) for step in (0, 9, 10, 60, 109, 110, 111)]
     assert rates == pytest.approx([0.1, 1.0, 1.0, 0.5, 0.01, 0.0, 0.0])
 
 
@@ -226,7 +250,7 @@ def test_a_run_begins_with_an_exported_teacher_and_trains_its_new_heads_first(tm
     run = Run(Plan(steps=9, groups=2, encodes=2, warmup=1, heads_first=2, compiled=False))
     heads = {name: value.clone() for name, value in run.pretrainer.state_dict().items() if name not in _model(run)}
     run.begin_with(tmp_path / "teacher")
-    assert all(torch.equal(run.average[f"model.{name}"], value) for name, value in weights.items())
+    assert all(torch.equal(run.averaged().model.state_dict()[name], value) for name, value in weights.items())
     replay = _replay(tmp_path / "replay")
     for _ in range(2):
         run.update(run.draw(replay))
@@ -248,16 +272,15 @@ def test_a_run_does_not_begin_with_what_is_no_teacher_of_its_own_architecture(tm
 
 
 def test_only_the_heads_have_a_rate_while_they_train_first():
-    run = Run(Plan(steps=110, warmup=10, heads_first=20, learning_rate=1.0, compiled=False))
-    rates: list[float] = []
-    for run.step in (0, 19, 20, 29):
-        rates += [run.rate(), run.rate(of_heads=True)]
+    plan = Plan(steps=110, warmup=10, heads_first=20)
+    rates = [rate_factor(step, plan=plan, of_heads=heads) for step in (0, 19, 20, 29) for heads in (False, True)]
     assert rates == pytest.approx([0, 0.1, 0, 0.91, 0.1, 0.9, 0.81, 0.81])
 
 
 def test_every_weight_is_trained_by_one_optimiser_and_those_of_the_blocks_by_muon():
     run = Run(Plan(steps=1, compiled=False))
-    muon, adamw = ({id(p) for group in o.param_groups for p in group["params"]} for o in run.optimisers)
+    optimisers = optimisers_of(run.pretrainer, run.plan)
+    muon, adamw = ({id(p) for group in o.param_groups for p in group["params"]} for o in optimisers)
     everything = {id(p): name for name, p in run.pretrainer.named_parameters()}
     assert (muon | adamw, muon & adamw) == (set(everything), set())
     kinds = {everything[p].split(".", 3)[3] for p in muon}
