@@ -17,7 +17,8 @@ def code_digests(*rooms: str, root: Path = ROOT) -> dict[str, str]:
     Comments, docstrings, spacing and the version of Python do not count, and files that hold nothing else are left out.
 
     Args:
-        rooms: folders or files relative to the project, such as ``pipeline/models`` or ``stages/distill.py``.
+        rooms: folders or files relative to the project, such as ``pipeline/models`` or ``stages/distill.py``; a plug-in
+            that lies elsewhere has its whole path.
         root: the project.
 
     Returns:
@@ -26,8 +27,12 @@ def code_digests(*rooms: str, root: Path = ROOT) -> dict[str, str]:
     files = {
         file for room in rooms for file in ((root / room).rglob("*.py") if (root / room).is_dir() else [root / room])
     }
-    found = {file.relative_to(root).as_posix(): _digest(file.read_text(encoding="utf-8")) for file in sorted(files)}
+    found = {_name(file, root): _digest(file.read_text(encoding="utf-8")) for file in sorted(files)}
     return {name: digest for name, digest in found.items() if digest != _digest("")}
+
+
+def _name(file: Path, root: Path) -> str:
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
 
 
 @cache

@@ -217,7 +217,7 @@ def test_without_a_configuration_only_official_widths(tmp_path: Path, tensors: d
     with pytest.raises(CheckpointError, match=r"width 64 is no official one; known: 384 \(S14\).*pass config="):
         load_checkpoint(tmp_path / "a.pth")
     torch.save({"clip_projector.norm1_q.weight": torch.ones(64)}, tmp_path / "a.pth")
-    with pytest.raises(CheckpointError, match=r"cls_token is missing, which tells the architecture; .*base="):
+    with pytest.raises(CheckpointError, match=r"cls_token is missing, which shows the architecture; .*base="):
         load_checkpoint(tmp_path / "a.pth")
 
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.models.pixels import normalise
+from pipeline.models.pixels import PixelsError, normalise
 from pipeline.rendering.sampling import (
     FRAME_RULES,
     PreprocessingError,
@@ -149,5 +149,5 @@ def test_normalise() -> None:
     value = clips[1, 2, 3, 4, 1].item()
     assert pixels[1, 1, 2, 3, 4].item() == pytest.approx((value / 255 - 0.456) / 0.224, abs=1e-6)
     for wrong in (clips.float(), clips[0], clips.permute(0, 1, 4, 2, 3)):
-        with pytest.raises(PreprocessingError, match=r"expected uint8 \(b, t, h, w, 3\)"):
+        with pytest.raises(PixelsError, match=r"expected uint8 \(b, t, h, w, 3\)"):
             normalise(wrong)
