@@ -186,6 +186,10 @@ def test_no_banned_word_in_documents() -> None:
     assert found == [], "\n".join(found)
 
 
+OLD_NAMES = {"pipeline/students/internvideo2.py": "lively"}
+"""Names in models of version 0.1.0, which open after."""
+
+
 def test_no_banned_word_in_docstrings_and_messages() -> None:
     found = [
         f"{name_of(path)}:{number}: {match[0]!r}; better: {remedy(match[0])}"
@@ -193,7 +197,7 @@ def test_no_banned_word_in_docstrings_and_messages() -> None:
         if name_of(path).split("/")[0] in CODE
         for start, text in texts_of(path)
         for match in WORDS.finditer(text)
-        if (number := start + text.count("\n", 0, match.start()))
+        if OLD_NAMES.get(name_of(path)) != match[0] and (number := start + text.count("\n", 0, match.start()))
     ]
     assert found == [], "\n".join(found)
 

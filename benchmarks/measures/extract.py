@@ -18,7 +18,7 @@ from pipeline.teachers.extraction.extractor import Plan
 from pipeline.teachers.shared.saved import load_teacher
 from stages.params import load_params
 
-LIMIT = "the same teacher, batches and threads on normalised tensors in RAM, nothing read and nothing kept"
+LIMIT = "the same teacher, batches and threads on normalised tensors in RAM, nothing read and nothing stored"
 _PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 

@@ -228,6 +228,8 @@ def gc(
     typer.echo(
         f"{place.root}: {verb} {done.removed} entries of {done.removed_bytes} bytes ({done.freed_bytes} on disk)"
     )
-    typer.echo(f"kept {done.kept} entries of {done.kept_bytes} bytes; {done.busy} array(s) in use by running builds")
+    typer.echo(
+        f"{done.remaining} entries of {done.remaining_bytes} bytes stay; {done.busy} array(s) in use by running builds"
+    )
     if done.dry_run and done.removed:
         typer.echo("nothing was removed; add --delete to do it")

@@ -51,8 +51,8 @@ class Collected:
         removed: entries.
         removed_bytes: their bytes.
         freed_bytes: bytes that the disk gets back; stores may still link the rest.
-        kept: entries that stay.
-        kept_bytes: their bytes.
+        remaining: entries that stay.
+        remaining_bytes: their bytes.
         busy: arrays passed by because a run is using them.
         leftovers: files of killed runs.
     """
@@ -61,8 +61,8 @@ class Collected:
     removed: int
     removed_bytes: int
     freed_bytes: int
-    kept: int
-    kept_bytes: int
+    remaining: int
+    remaining_bytes: int
     busy: int
     leftovers: int
 
@@ -167,8 +167,8 @@ def _remove(pool: Pool, entries: Sequence[Pooled], chosen: Sequence[Pooled], dry
         removed=len(gone),
         removed_bytes=removed,
         freed_bytes=sum(entry.frees for entry in gone),
-        kept=len(entries) - len(gone),
-        kept_bytes=sum(entry.num_bytes for entry in entries) - removed,
+        remaining=len(entries) - len(gone),
+        remaining_bytes=sum(entry.num_bytes for entry in entries) - removed,
         busy=busy,
         leftovers=leftovers,
     )

@@ -105,27 +105,27 @@ def duplicates(videos: Sequence[Video]) -> list[list[str]]:
 
 
 def duplicates_across_splits(
-    videos: Sequence[Video], labels: Sequence[Label], told: Mapping[str, str] | None = None
+    videos: Sequence[Video], labels: Sequence[Label], names: Mapping[str, str] | None = None
 ) -> list[str]:
     """Names the files that stand in two splits under different names; an empty list is good.
 
     Args:
         videos: of the manifest.
         labels: of all of them.
-        told: video_id → how a message calls the video; by its name where it is left out.
+        names: video_id → how a message calls the video; by its name where it is left out.
     """
     labels_by_id = {label.video_id: label for label in labels}
     by_digest: dict[str, list[Label]] = defaultdict(list)
     for video in videos:
         by_digest[video.sha256].append(labels_by_id[video.video_id])
     return [
-        f"{_listed(found, told or {})} are the same file in different splits; "
+        f"{_listed(found, names or {})} are the same file in different splits; "
         "give them one content, or remove all but one"
         for found in by_digest.values()
         if len({label.split for label in found}) > 1
     ]
 
 
-def _listed(labels: Sequence[Label], told: Mapping[str, str]) -> str:
-    shown = " and ".join(f"{told.get(label.video_id, label.video_id)} ({label.split})" for label in labels[:4])
+def _listed(labels: Sequence[Label], names: Mapping[str, str]) -> str:
+    shown = " and ".join(f"{names.get(label.video_id, label.video_id)} ({label.split})" for label in labels[:4])
     return f"{shown} and {len(labels) - 4} more" if len(labels) > 4 else shown

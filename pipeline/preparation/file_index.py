@@ -20,17 +20,17 @@ _SETTLED_SECONDS = 2.0
 """A file changed more recently than this may change again without its time telling."""
 
 
-def file_key(path: Path, told: str) -> str | None:
+def file_key(path: Path, options: str) -> str | None:
     """What changes when a file does: its path, size, time and inode; None while it is too fresh to be sure.
 
     Args:
         path: of the file.
-        told: what else its check depends on.
+        options: what else its check depends on.
     """
     status = path.stat()
     if time.time() - status.st_mtime < _SETTLED_SECONDS:
         return None
-    facts = [os.path.abspath(path), status.st_size, status.st_mtime_ns, status.st_ino, told]
+    facts = [os.path.abspath(path), status.st_size, status.st_mtime_ns, status.st_ino, options]
     return hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

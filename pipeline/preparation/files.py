@@ -31,7 +31,7 @@ _LIMITS = Limits(seconds=3600.0, memory_bytes=4 << 30, cpu_seconds=7200.0)
 _KEPT_SECONDS = 30.0
 
 
-"""What was found is kept as often, so that a run that ends early need not read those files again."""
+"""What was found is stored as often, so that a run that ends early need not read those files again."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """From a data set's files to the manifest: collect, identify, check, split.
 
 Every file is looked at (``checks.py``) before any hour is spent on it, and every problem is named at once.
-Splits are by content: a content never stands in two of them. The publisher's split is kept where there is one; else
+Splits are by content: a content never stands in two of them. The publisher's split is followed where there is one; else
 contents are drawn with the seed.
 """
 
@@ -84,14 +84,14 @@ def _collected(collect: Callable[[], list[Entry]]) -> tuple[list[Entry], list[st
         entries, problems, advice = list(error.entries), list(error.problems), error.advice
         print(
             f"prepare: {len(problems)} wrong in the tables, the first: {problems[0]}\n"
-            "prepare: the files are looked at too, then everything is told",
+            "prepare: the files are looked at too, then every problem is reported",
             file=sys.stderr,
         )
     return sorted(entries, key=lambda entry: entry.video_id), problems, advice
 
 
 def _tell_duplicates(videos: Sequence[Video]) -> None:
-    """Videos of one split that are one file may be meant: they share what is computed, and are told."""
+    """Videos of one split that are one file may be meant: they share what is computed, and are named."""
     found = [f"prepare: {' and '.join(names)} are the same file" for names in duplicates(videos)]
     if found:
         print("\n".join(_shortened(found)), file=sys.stderr)

@@ -122,7 +122,7 @@ def render(
         data_root: the folder that the manifest's paths are relative to.
         store: the store to write.
         runtime: workers, scheduler and limits; they change no byte of the store.
-        pool: where finished rows are kept; None finds the project's.
+        pool: where finished rows are stored; None finds the project's.
 
     Raises:
         TooManyFailedError: more videos failed than ``render.max_failed``; all others are in the pool.

@@ -1,7 +1,7 @@
 """Views: which frames of a video, and which part of them.
 
 Every policy comes to the same three things, and they are stored with the row: the frames, the size of the plane that a
-frame is resized to (its own size where pixels are kept as they are), and the square patches cut out of that plane and
+frame is resized to (its own size where pixels stay as they are), and the square patches cut out of that plane and
 laid side by side. From them alone a view is replayed to the same pixels (``pipeline/rendering/clips.py``).
 
 The policies are the files of ``policies/``. A frame too small for ``crop`` or ``fragments`` is first enlarged until its

@@ -7,7 +7,7 @@ projected; frames are averaged, after a temporal transformer if asked. Weights c
 
 Ref: VSFA (Li, Jiang, Jiang, ACM MM 2019) for a pre-trained image network per frame with mean and deviation pooling.
 Ours: pooling every stage, the mean over frames in place of a recurrent network, the small sizes, and what a backbone
-that begins from nothing gets: a spectral stem in place of a patch embedding, and livelier first values.
+that begins from nothing gets: a spectral stem in place of a patch embedding, and larger first values.
 """
 
 from collections.abc import Sequence

@@ -26,7 +26,7 @@ class DecodeError(PipelineError):
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeOptions:
-    """What a decoder is told beside the path.
+    """What a decoder is given beside the path.
 
     Attributes:
         threads: decoding threads; frames are the same for any number.
@@ -50,7 +50,7 @@ class DecodeOptions:
 
 
 def is_headerless(path: str) -> bool:
-    """Whether a file's size and pixel format must be told, since nothing in it says them."""
+    """Whether a file's size and pixel format must be given, since nothing in it says them."""
     return path.lower().endswith(".yuv")
 
 

@@ -1,7 +1,7 @@
 """KVQ: 4200 short-form videos from 600 uploads, each as seven processed versions, with MOS up to 5.
 
 The publisher ships one table per split, with ``filename``, ``cls_label``, ``dis_label`` and ``label``, and the split is
-kept. Without a test table, test videos are drawn by content.
+followed. Without a test table, test videos are drawn by content.
 
 Ref: Lu et al., "KVQ: Kwai video quality assessment for short-form videos" (2024); the NTIRE 2024 challenge. Left out:
 the ranked pairs.

@@ -106,7 +106,7 @@ class _Rung:
         settings: of the ladder.
         key: of the finished file.
         target: where it goes.
-        made: where finished files are kept.
+        made: where finished files are stored.
     """
 
     source: Source

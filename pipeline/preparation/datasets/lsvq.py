@@ -1,6 +1,6 @@
 """LSVQ: 28,056 training videos and two test sets (about 7.2 k, and 3.57 k in 1080p), with MOS from 0 to 100.
 
-The publisher's split is kept: ``is_test`` of ``labels_train_test.csv``, and all of ``labels_test_1080p.csv``;
+The publisher's split is followed: ``is_test`` of ``labels_train_test.csv``, and all of ``labels_test_1080p.csv``;
 validation is drawn from the training videos. Names lack ``.mp4``. Every video is its own content.
 
 Ref: Ying et al., "Patch-VQ: 'Patching up' the video quality problem" (2021). Left out: the scores of patches.

@@ -1,7 +1,7 @@
 """VSFA's and MDTVSFA's ``*info.mat``: names, scores, contents and a thousand random splits of a data set.
 
 Version 7.3 (VSFA) is read through h5py, version 5 through scipy. With ``repetition`` the publisher's split of that
-number is kept: 60 % of the contents train, 20 % validate, 20 % test.
+number is followed: 60 % of the contents train, 20 % validate, 20 % test.
 
 Ref: Li, Jiang, Jiang, "Quality assessment of in-the-wild videos" (VSFA, 2019), its ``VQADataset`` for the rounding.
 """

@@ -103,7 +103,7 @@ def test_gc_is_a_dry_run_until_told_to_delete(place: Path, tmp_path: Path) -> No
     build(tmp_path / "s.zarr", units(3), pool=pool)
     arguments = ("gc", "--pool", pool.root, "--keep", place / "b.zarr", "--unused")
     told = json.loads(run(*arguments, "--json").stdout)
-    assert (told["dry_run"], told["removed"], told["kept"]) == (True, 2, 4)
+    assert (told["dry_run"], told["removed"], told["remaining"]) == (True, 2, 4)
     assert "add --delete" in run(*arguments).stdout
     assert json.loads(run(*arguments, "--delete", "--json").stdout)["removed"] == 2
     assert run("gc", "--pool", pool.root, "--older-than", "30d").exit_code == 0

@@ -32,10 +32,10 @@ def test_a_dry_run_removes_nothing_and_says_the_same(tmp_path: Path, pool: Pool)
     build(tmp_path / "t.zarr", units(2), pool=pool)
     keep = [open_store(tmp_path / "t.zarr")]
     told = collect(pool, keep=keep, unused=True)
-    assert (told.dry_run, told.removed, told.kept) == (True, 4, 4)
+    assert (told.dry_run, told.removed, told.remaining) == (True, 4, 4)
     assert len(keys(pool)) == 4
     done = collect(pool, keep=keep, unused=True, dry_run=False)
-    assert (done.removed, done.removed_bytes, done.kept) == (told.removed, told.removed_bytes, told.kept)
+    assert (done.removed, done.removed_bytes, done.remaining) == (told.removed, told.removed_bytes, told.remaining)
     assert keys(pool) == {unit(0).key, unit(1).key}
 
 
@@ -106,4 +106,4 @@ def test_something_must_say_what_to_collect(pool: Pool) -> None:
 
 
 def test_an_absent_pool_is_empty(tmp_path: Path) -> None:
-    assert collect(Pool(tmp_path / "none"), max_bytes=0).kept == 0
+    assert collect(Pool(tmp_path / "none"), max_bytes=0).remaining == 0

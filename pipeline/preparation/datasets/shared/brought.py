@@ -169,7 +169,7 @@ class Brought:
         )
 
     def problem(self, text: str) -> None:
-        """Adds a problem that is told with all others."""
+        """Adds a problem that is reported with all others."""
         self._problems.append(text)
 
     def number(self, where: str, name: str, text: str, unknown: str = "") -> float | None:

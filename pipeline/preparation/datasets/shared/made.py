@@ -1,4 +1,4 @@
-"""What is kept between runs, outside DVC: ``.teachonce`` at the project's top, git-ignored, safe to delete at any time.
+"""What is stored between runs, outside DVC: ``.teachonce`` of the project, git-ignored, safe to delete at any time.
 
 Two things of ``prepare`` are here: an index of files that were checked and have not changed since, and finished videos
 named by how they were made, so that a setting that touches a few videos makes a few. The pool of finished rows, beside

@@ -1,4 +1,4 @@
-"""What can be told of a data set that a user brings; each data set adds its own settings to these."""
+"""What can be set of a data set that a user brings; each data set adds its own settings to these."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -51,7 +51,7 @@ class RawSettings(Section):
 
 
 class BroughtSettings(Section):
-    """What every data set that a user brings can be told."""
+    """What can be set of every data set that a user brings."""
 
     folder: str
     """Where it lies, below ``data/``."""

@@ -1,4 +1,4 @@
-"""Publishers' label tables: delimited text, and MATLAB files of both kinds, told apart by their first bytes."""
+"""Publishers' label tables: delimited text, and MATLAB files of both kinds, distinguished by their first bytes."""
 
 import csv
 import io

@@ -63,7 +63,7 @@ def vmaf(reference: Video420, file: bytes, container: str) -> float:
             told = json.loads((folder / "vmaf.json").read_text(encoding="utf-8"))
             return float(told["pooled_metrics"]["vmaf"]["mean"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"{ffmpeg} told no VMAF: {error}") from None
+            raise DatasetError(f"{ffmpeg} printed no VMAF: {error}") from None
 
 
 def _run(command: list[str], folder: Path) -> str:
