@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cache.build import Pool
-from pipeline.core.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
+from pipeline.core.manifest import ScoreScale, write_labels, write_scales, write_videos
 from pipeline.core.settings import RuntimeSettings
 from pipeline.rendering.render import render
 from pipeline.students.data.rows import DataPaths
 from stages.params import load_params
 from tests.scoring_models import POLICY
+from tests.tables import label_row, video_row
 from tests.tiny_run import PARAMS, write_targets
 
 SPLITS = ("train", "train", "train", "val")
@@ -30,30 +31,11 @@ def write_run(root: Path, count: int, make: Callable[[Path, int], int]) -> DataP
     for number in range(count):
         path = f"videos/v{number:02d}.mp4"
         num_frames = make(data / path, number)
-        videos.append(
-            Video(
-                video_id=f"v{number:02d}",
-                path=path,
-                sha256=hashlib.sha256((data / path).read_bytes()).hexdigest(),
-                dataset="x",
-                width=96,
-                height=64,
-                fps=25.0,
-                num_frames=num_frames,
-                pix_fmt="yuv420p",
-            )
-        )
-        labels.append(
-            Label(
-                video_id=f"v{number:02d}",
-                mos=90.0 - 15.0 * (number % 5),
-                content=f"c{number}",
-                codec="h264",
-                level=str(number),
-                split=SPLITS[number % 4],
-                labelled=True,
-            )
-        )
+        name = f"v{number:02d}"
+        digest = hashlib.sha256((data / path).read_bytes()).hexdigest()
+        videos.append(video_row(name, sha256=digest, width=96, height=64, num_frames=num_frames))
+        about = {"content": f"c{number}", "level": str(number), "split": SPLITS[number % 4]}
+        labels.append(label_row(name, mos=90.0 - 15.0 * (number % 5), **about))
     paths = DataPaths.below(data)
     write_videos(paths.videos, videos)
     write_labels(paths.labels, labels)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from cache.build import build_store
 from cache.store import ArraySpec, Failed, Job, Rows, Unit
-from pipeline.core.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
+from pipeline.core.manifest import ScoreScale, write_labels, write_scales, write_videos
+from tests.tables import label_row, video_row
 
 VIEWS = 2
 SHAPE = (8, 112, 112, 3)
@@ -35,38 +36,11 @@ def write_tables(folder: Path, video_ids: Sequence[str]) -> None:
     """Tables in which one content in four is validation and one is test."""
     folder.mkdir(parents=True, exist_ok=True)
     splits = ("train", "train", "val", "test")
-    write_videos(
-        folder / "videos.csv",
-        [
-            Video(
-                video_id=name,
-                path=f"videos/{name}.mp4",
-                sha256=digest_of(name),
-                dataset="x",
-                width=320,
-                height=180,
-                fps=25.0,
-                num_frames=32,
-                pix_fmt="yuv420p",
-            )
-            for name in video_ids
-        ],
-    )
-    write_labels(
-        folder / "labels.csv",
-        [
-            Label(
-                video_id=name,
-                mos=100.0 - 6.0 * (int(name[1:]) % 16),
-                content=f"c{name[1:]}",
-                codec="h264",
-                level="30",
-                split=splits[int(name[1:]) % 4],
-                labelled=True,
-            )
-            for name in video_ids
-        ],
-    )
+    write_videos(folder / "videos.csv", [video_row(name) for name in video_ids])
+    labels = [
+        label_row(name, mos=100.0 - 6.0 * (int(name[1:]) % 16), split=splits[int(name[1:]) % 4]) for name in video_ids
+    ]
+    write_labels(folder / "labels.csv", labels)
     write_scales(folder / "dataset.json", {"x": ScoreScale(score_name="MOS", low=0.0, high=100.0)})
 
 

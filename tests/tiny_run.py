@@ -1,6 +1,5 @@
 """A tiny data set with its clips and targets, made in a second, for tests of whatever reads them."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipeline.students.data.rows import DataPaths
 from pipeline.students.distillation.settings import DistillSettings
 from stages.params import load_params
 from tests.imports import ROOT
+from tests.tables import label_row, video_row
 
 CLIP_SHAPE = (4, 28, 28, 3)
 NUM_VIEWS = 2
@@ -31,30 +31,9 @@ def make_videos() -> tuple[list[Video], list[Label]]:
     for number, (split, index) in enumerate(contents):
         for level in LEVELS:
             name = f"{split}{index}_{level}"
-            videos.append(
-                Video(
-                    video_id=name,
-                    path=f"videos/{name}.mp4",
-                    sha256=hashlib.sha256(name.encode()).hexdigest(),
-                    dataset="embedded",
-                    width=64,
-                    height=64,
-                    fps=25.0,
-                    num_frames=50,
-                    pix_fmt="yuv420p",
-                )
-            )
-            labels.append(
-                Label(
-                    video_id=name,
-                    mos=95.0 - 2.0 * level - (number % 3),
-                    content=f"{split}{index}",
-                    codec="h264" if index % 2 else "av1",
-                    level=str(level),
-                    split=split,
-                    labelled=True,
-                )
-            )
+            videos.append(video_row(name, dataset="embedded", width=64, height=64, num_frames=50))
+            about = {"content": f"{split}{index}", "codec": "h264" if index % 2 else "av1", "level": str(level)}
+            labels.append(label_row(name, mos=95.0 - 2.0 * level - (number % 3), split=split, **about))
     return videos, labels
 
 

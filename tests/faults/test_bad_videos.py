@@ -20,6 +20,7 @@ from stages.params import load_params
 from tests.faults.conftest import Corpus
 from tests.faults.corpus import ANY, KINDS
 from tests.imports import ROOT
+from tests.tables import video_row
 from tests.videos import index_of
 
 PARAMS = load_params(ROOT / "params.yaml")
@@ -35,16 +36,11 @@ SECONDS = 60.0
 def manifest_of(corpus: Corpus) -> list[Video]:
     """Rows as a careless hand would write them: nothing is known of a file but its bytes."""
     return [
-        Video(
-            video_id=kind,
+        video_row(
+            kind,
             path=str(path.relative_to(corpus.root / "data")),
             sha256=hashlib.sha256(path.read_bytes() if KINDS[kind].is_file else kind.encode()).hexdigest(),
-            dataset="folder",
-            width=None,
-            height=None,
-            fps=None,
-            num_frames=None,
-            pix_fmt="",
+            **dict.fromkeys(("width", "height", "fps", "num_frames")),
         )
         for kind, path in corpus.paths.items()
     ]

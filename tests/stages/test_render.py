@@ -1,6 +1,5 @@
 """The stage ``render`` as DVC runs it."""
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -10,9 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from cache.store import open_store
-from pipeline.core.manifest import Video, write_videos
-from pipeline.video.decoders.auto import probe
+from pipeline.core.manifest import write_videos
 from tests.imports import ROOT
+from tests.tables import row_of
 from tests.videos import write_video
 
 
@@ -30,20 +29,7 @@ def project(tmp_path: Path) -> Path:
     videos = []
     for name, num_frames in (("good", 8), ("short", 2)):
         path = write_video(tmp_path / "data" / "videos" / f"{name}.mp4", num_frames=num_frames)
-        info = probe(path)
-        videos.append(
-            Video(
-                video_id=name,
-                path=f"videos/{name}.mp4",
-                sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-                dataset="test",
-                width=info.width,
-                height=info.height,
-                fps=info.fps,
-                num_frames=info.num_frames,
-                pix_fmt=info.pix_fmt,
-            )
-        )
+        videos.append(row_of(path, tmp_path / "data"))
     write_videos(tmp_path / "data" / "videos.csv", videos)
     return tmp_path
 

@@ -1,7 +1,6 @@
 """The tables: what is written reads back, and every mistake is reported with its row."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +17,15 @@ from pipeline.core.manifest import (
     write_labels,
     write_videos,
 )
+from tests.tables import label_row, video_row
 
 
 def video(name: str = "a", **changes: Any) -> Video:
-    whole = Video(
-        video_id=name,
-        path=f"videos/{name}.mp4",
-        sha256="0" * 64,
-        dataset="x",
-        width=320,
-        height=180,
-        fps=29.97,
-        num_frames=32,
-        pix_fmt="yuv420p",
-    )
-    return replace(whole, **changes)
+    return video_row(name, **{"fps": 29.97} | changes)
 
 
 def label(name: str = "a", **changes: Any) -> Label:
-    whole = Label(
-        video_id=name,
-        mos=0.1 + 0.2,
-        content='c, "quoted"\nand broken',
-        codec="h264",
-        level="31",
-        split="train",
-        labelled=True,
-    )
-    return replace(whole, **changes)
+    return label_row(name, **{"mos": 0.1 + 0.2, "content": 'c, "quoted"\nand broken'} | changes)
 
 
 def test_tables_read_back_exactly_and_in_order(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.manifest import Label, ScoreScale, Video
+from pipeline.core.manifest import ScoreScale
 from pipeline.preparation import files
 from pipeline.preparation.checks import duplicates_across_splits, scale_warnings
 from pipeline.preparation.datasets.shared.entry import Entry, RawFormat
@@ -22,6 +22,7 @@ from pipeline.preparation.settings import PrepareSettings, Split
 from pipeline.rendering.render import clip_units
 from pipeline.video.decoder import DecodeError, DecodeOptions
 from pipeline.video.decoders.auto import check_ends
+from tests.tables import label_row, video_row
 from tests.videos import write_raw, write_video
 
 LONG_AGO = time.time_ns() - 3600 * 10**9
@@ -147,10 +148,7 @@ def test_what_a_run_found_before_it_ended_is_not_read_again(
 
 
 def test_the_same_file_in_two_splits_is_told(tmp_path: Path) -> None:
-    video = Video(
-        video_id="a", path="a", sha256="0" * 64, dataset="x", width=1, height=1, fps=1.0, num_frames=1, pix_fmt=""
-    )
-    label = Label(video_id="a", mos=1.0, content="a", codec="", level="", split="train", labelled=True)
+    video, label = video_row("a"), label_row("a")
     videos = [video, replace(video, video_id="b")]
     assert duplicates_across_splits(videos, [label, replace(label, video_id="b")]) == []
     told = duplicates_across_splits(videos, [label, replace(label, video_id="b", split="test")])

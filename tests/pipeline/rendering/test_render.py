@@ -18,7 +18,7 @@ from pipeline.rendering.policy import ViewPolicy
 from pipeline.rendering.render import clip_specs, render, view_policies
 from pipeline.rendering.settings import RenderSettings
 from pipeline.rendering.views import ViewParameters
-from pipeline.video.decoders.auto import probe
+from tests.tables import row_of
 from tests.videos import index_of, write_raw, write_video
 
 MAIN = {"policy": "fragments", "sampling": "uniform", "num_frames": 4, "size": 32, "grid": 2}
@@ -60,23 +60,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def manifest_of(root: Path) -> list[Video]:
-    videos = []
-    for path in sorted(path for path in root.iterdir() if path.suffix in (".mp4", ".mkv", ".webm", ".yuv")):
-        info = probe(path)
-        videos.append(
-            Video(
-                video_id=path.stem,
-                path=path.name,
-                sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-                dataset="test",
-                width=info.width,
-                height=info.height,
-                fps=info.fps,
-                num_frames=info.num_frames,
-                pix_fmt=info.pix_fmt,
-            )
-        )
-    return videos
+    files = sorted(path for path in root.iterdir() if path.suffix in (".mp4", ".mkv", ".webm", ".yuv"))
+    return [row_of(path, root) for path in files]
 
 
 class Project:

@@ -11,6 +11,7 @@ from cache.build import build_store
 from cache.store import ArraySpec, Failed, Rows, Unit
 from pipeline.core import files
 from pipeline.core.manifest import Label, ScoreScale, Video, write_labels, write_scales, write_videos
+from tests.tables import label_row, video_row
 
 CODECS = {"h264": 0.0, "av1": 8.0}
 LEVELS = (20, 26, 32, 38, 44, 50)
@@ -70,21 +71,11 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def _video(name: str) -> Video:
-    return Video(
-        video_id=name,
-        path=f"videos/{name}.mp4",
-        sha256=name.encode().hex().ljust(64, "0")[:64],
-        dataset="embedded",
-        width=320,
-        height=180,
-        fps=24.0,
-        num_frames=24,
-        pix_fmt="yuv420p",
-    )
+    return video_row(name, dataset="embedded", fps=24.0, num_frames=24)
 
 
 def _label(name: str, mos: float, content: str, codec: str, level: str) -> Label:
-    return Label(video_id=name, mos=mos, content=content, codec=codec, level=level, split="test", labelled=True)
+    return label_row(name, mos=mos, content=content, codec=codec, level=level, split="test")
 
 
 def _write_results(results: Path) -> None:
