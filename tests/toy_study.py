@@ -63,7 +63,7 @@ class Toy:
         environment |= {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         environment.pop("DVC_ROOT", None)
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=280
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=800
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -173,6 +173,7 @@ def test_a_teacher_that_not_all_experiments_have_is_not_claimed(shown, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_queued_experiments_are_run_and_tabulated(tmp_path, monkeypatch):
     toy = Toy(tmp_path)
     toy.queue("sizes-with", "distill.seed=1,2")
