@@ -20,6 +20,7 @@ from typing import Self
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -36,6 +37,7 @@ _FORMATS = (
     "mxf,gif,dv,ogg,rm,wtv,m4v,mjpeg"
 )
 _STILLS = {b"\x89PNG\r\n\x1a\n": "png_pipe", b"\xff\xd8\xff": "jpeg_pipe", b"BM": "bmp_pipe"}
+_INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 _RATE_ERROR = 0.02
 _UNEVEN = 0.2
 _LACKS_REFERENCE = re.compile(r"reference picture|find ref|RPS|co located|reference count|missing reference", re.I)
@@ -96,9 +98,10 @@ class PyavVideo:
         self._path, self._options = path, options
         self._container: InputContainer | None = None
         self._decoded: Iterator[VideoFrame]
-        self._header, plan = _read_header(path, options)
+        container = _open_container(path, options)
         try:
-            self._start()
+            self._header, plan = _read_header(container, options)
+            self._start(container, plan)
             first = next(self._decoded, None)
             if first is None:
                 raise DecodeError(f"the video has no frame that can be decoded{self._words(None)}")
@@ -106,14 +109,21 @@ class PyavVideo:
             self._times = self._shown(plan, first)
             self.info = self._describe(first, plan)
         except BaseException:
+            container.close()
             self.close()
             raise
 
-    def _start(self) -> None:
+    def _start(self, container: InputContainer | None = None, plan: Plan | None = None) -> None:
+        """Begins to decode from the first packet, in a container that was read where it can be taken back."""
         self.close()
-        self._container, stream = _open(self._path, self._options, self._header.stream)
+        packets = None if container is None or plan is None else _again(container, self._header.stream, plan)
+        if container is None or packets is None:
+            container = _open_container(self._path, self._options)
+            packets = container.demux(_stream(container, self._header.stream))
+        self._container = container
+        _prepare(_stream(container, self._header.stream), self._options)
         self._errors: list[str] = []
-        self._decoded = _decode(self._container, stream, self._errors)
+        self._decoded = _decode(packets, self._errors)
         self._next = 0
 
     def _shown(self, plan: Plan, first: VideoFrame) -> Sequence[int | None]:
@@ -244,8 +254,8 @@ class PyavVideo:
             time: of the packet; None for the first trouble of the file.
         """
         found = words = ""
-        container, stream = _open(self._path, DecodeOptions(), self._header.stream)
-        with container:
+        with _open_container(self._path, self._options) as container:
+            stream = _prepare(_stream(container, self._header.stream), DecodeOptions())
             for packet in container.demux(stream):
                 with logged() as messages:
                     try:
@@ -271,11 +281,11 @@ class PyavVideo:
         last = self._times[-1]
         if last is None:
             return False
-        container, stream = _open(self._path, self._options, self._header.stream)
-        with container:
+        with _open_container(self._path, self._options) as container:
+            stream = _prepare(_stream(container, self._header.stream), self._options)
             try:
                 container.seek(last, stream=stream, backward=True)
-                found = [frame for frame in _decode(container, stream, []) if frame.pts == last]
+                found = [frame for frame in _decode(container.demux(stream), []) if frame.pts == last]
             except (*DAMAGE, OSError, DecodeError):
                 return False
         return [(frame.width, frame.height, frame.is_corrupt) for frame in found] == [(*self._stored[:2], False)]
@@ -295,28 +305,27 @@ class PyavVideo:
         self.close()
 
 
-def _read_header(path: Path, options: DecodeOptions) -> tuple[_Header, Plan]:
-    with _open_container(path, options) as container:
-        streams = presentation.candidates(container)
-        if len(streams) == 1 and streams[0].width:
-            check_size(streams[0].width, streams[0].height, options)
-        stream, plan = presentation.choose(streams, read_packets(container, streams, options.max_frames))
-        if plan.num_packets == 0 or plan.times == []:
-            raise DecodeError("the video has no frames")
-        shape, count = presentation.shape(stream), len(container.streams.video)
-        notes = [f"stream {stream.index}, one of {count} video streams"] if count > 1 else []
-        notes += [f"pixels of {shape.numerator}:{shape.denominator}"] if shape else []
-        return _Header(
-            stream=stream.index,
-            notes=tuple(notes),
-            rate=stream.average_rate,
-            time_base=stream.time_base or Fraction(1, av.time_base),
-            seconds=container.duration / av.time_base if container.duration else None,
-            cut=presentation.cropping(container, stream),
-            container=container.format.name,
-            codec=stream.codec_context.codec.canonical_name,
-            is_interlaced=stream.codec_context.field_order > 1,
-        ), plan
+def _read_header(container: InputContainer, options: DecodeOptions) -> tuple[_Header, Plan]:
+    streams = presentation.candidates(container)
+    if len(streams) == 1 and streams[0].width:
+        check_size(streams[0].width, streams[0].height, options)
+    stream, plan = presentation.choose(streams, read_packets(container, streams, options.max_frames))
+    if plan.num_packets == 0 or plan.times == []:
+        raise DecodeError("the video has no frames")
+    shape, count = presentation.shape(stream), len(container.streams.video)
+    notes = [f"stream {stream.index}, one of {count} video streams"] if count > 1 else []
+    notes += [f"pixels of {shape.numerator}:{shape.denominator}"] if shape else []
+    return _Header(
+        stream=stream.index,
+        notes=tuple(notes),
+        rate=stream.average_rate,
+        time_base=stream.time_base or Fraction(1, av.time_base),
+        seconds=container.duration / av.time_base if container.duration else None,
+        cut=presentation.cropping(container, stream),
+        container=container.format.name,
+        codec=stream.codec_context.codec.canonical_name,
+        is_interlaced=stream.codec_context.field_order > 1,
+    ), plan
 
 
 def _open_container(path: Path, options: DecodeOptions) -> InputContainer:
@@ -330,17 +339,33 @@ def _open_container(path: Path, options: DecodeOptions) -> InputContainer:
         raise DecodeError(f"not a readable video: {say(error)}") from None
 
 
-def _open(path: Path, options: DecodeOptions, index: int) -> tuple[InputContainer, VideoStream]:
-    """A container, and a stream of it that is ready to be decoded."""
-    container = _open_container(path, options)
-    stream = next(one for one in container.streams.video if one.index == index)
+def _stream(container: InputContainer, index: int) -> VideoStream:
+    return next(one for one in container.streams.video if one.index == index)
+
+
+def _prepare(stream: VideoStream, options: DecodeOptions) -> VideoStream:
     context = stream.codec_context
     # Where frames stand alone a complaint is about a shown frame; elsewhere FFmpeg marks the frames that are corrupt.
     err_detect = "explode" if context.codec.intra_only else "crccheck"
     context.options = {"err_detect": err_detect, "max_pixels": str(options.max_frame_pixels)}
     context.thread_count = options.threads
     context.thread_type = "NONE" if options.threads == 1 else "FRAME"
-    return container, stream
+    return stream
+
+
+def _again(container: InputContainer, index: int, plan: Plan) -> Iterator[Packet] | None:
+    """The packets of a container that was read, from the first on; None where it does not go back to just that one."""
+    if container.format.name not in _INDEXED or plan.first is None:
+        return None
+    stream = _stream(container, index)
+    try:
+        container.seek(plan.first[1], stream=stream, backward=True)
+        packets = container.demux(stream)
+        packet = next(packets)
+    except (*DAMAGE, OSError, StopIteration):
+        return None
+    is_first = (packet.pts, packet.dts, packet.size, packet.pos) == plan.first
+    return chain([packet], packets) if is_first else None
 
 
 def _still_format(path: Path) -> str | None:
@@ -355,11 +380,11 @@ def _still_format(path: Path) -> str | None:
     return None if is_stream else name
 
 
-def _decode(container: InputContainer, stream: VideoStream, errors: list[str]) -> Iterator[VideoFrame]:
+def _decode(packets: Iterator[Packet], errors: list[str]) -> Iterator[VideoFrame]:
     """Every picture that comes; what is wrong with a packet is added to ``errors``, from the first key frame on."""
     is_begun = False
     try:
-        for packet in container.demux(stream):
+        for packet in packets:
             if packet.is_keyframe and not is_begun:
                 is_begun = True
                 errors.clear()

@@ -29,6 +29,7 @@ class Plan:
         fields: whether some are stored as two fields.
         gaps: of H.264, the times of pictures before which others are missing.
         first_key: time of the first key frame; None where there is none.
+        first: times, size and place of the first packet; None where it has no time of storing.
     """
 
     times: list[int] | None
@@ -36,6 +37,7 @@ class Plan:
     fields: bool = False
     gaps: list[int | None] = field(default_factory=list)
     first_key: int | None = None
+    first: tuple[int | None, int, int, int | None] | None = None
 
 
 class _Reading:
@@ -50,6 +52,8 @@ class _Reading:
 
     def note(self, packet: Any) -> None:
         plan = self.plan
+        if plan.num_packets == 0 and packet.dts is not None:
+            plan.first = (packet.pts, packet.dts, packet.size, packet.pos)
         plan.num_packets += 1
         shown = self._read(packet) if self._read else Shown(1)
         plan.fields |= shown.field
