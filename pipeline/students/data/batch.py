@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pipeline.models.staging import each_tensor
+
 COLUMNS = ("mos", "group")
-
-
 """What a loss can need beside cached targets."""
 
 
@@ -37,14 +37,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        return Batch(
-            clips=self.clips.to(device),
-            mos=self.mos.to(device),
-            labelled=self.labelled.to(device),
-            targets={name: values.to(device) for name, values in self.targets.items()},
-            group=None if self.group is None else self.group.to(device),
-            dataset=None if self.dataset is None else self.dataset.to(device),
-        )
+        moved: Batch = each_tensor(self, lambda tensor: tensor.to(device))
+        return moved
 
     def groups(self) -> Tensor:
         """`group`, or −1 everywhere."""

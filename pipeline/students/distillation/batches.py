@@ -1,11 +1,11 @@
 """Batches for training: which videos and rows are shown, and reading the next batch while one is computed."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
+from pipeline.models.staging import ahead
 from pipeline.models.training import TrainingError
 from pipeline.students.data.batch import Batch
 from pipeline.students.data.rows import AlignedData, VideoRows
@@ -58,12 +58,8 @@ def epoch_rows(videos: Sequence[VideoRows], length: int, generator: np.random.Ge
     rounds = -(-length // len(videos))
     order = np.concatenate([generator.permutation(len(videos)) for _ in range(rounds)])[:length]
     draws = generator.random(length)
-    return np.array([_drawn_row(videos[index].rows, draw) for index, draw in zip(order, draws, strict=True)])
-
-
-def _drawn_row(rows: np.ndarray, draw: float) -> int:
-    """One of a video's rows, chosen by a number in 0 … 1."""
-    return int(rows[min(int(draw * len(rows)), len(rows) - 1)])
+    chosen = [videos[index].rows for index in order]
+    return np.array([rows[min(int(draw * len(rows)), len(rows) - 1)] for rows, draw in zip(chosen, draws, strict=True)])
 
 
 def prefetched(
@@ -78,15 +74,9 @@ def prefetched(
         process: index of this process and number of processes; each takes its share of every batch's rows, and a
             batch with fewer rows than processes is left out.
 
-    Yields:
+    Returns:
         This process's part of each batch, on the CPU.
     """
     index, count = process
     shares = [batch[index::count] for batch in batches if len(batch) >= count]
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = [pool.submit(data.batch, share, needs) for share in shares[:1]]
-        for following in range(1, len(shares) + 1):
-            batch = pending.pop().result()
-            if following < len(shares):
-                pending.append(pool.submit(data.batch, shares[following], needs))
-            yield batch
+    return ahead((data.batch(share, needs) for share in shares), depth=1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.core.agreement import Interval
 from pipeline.models.training import Training
 from pipeline.students.data.rows import AlignedData, VideoRows
 from pipeline.students.distillation.settings import DistillSettings
@@ -49,21 +50,7 @@ def finish(
     config.num_views = data.clips.views_per_video
     config.view = dict(data.clips.fingerprint[settings.view_set])
     agreement = srcc_with_interval(labelled, np.array([scores.mean() for scores in views]), seed=settings.seed)
-    metrics = {
-        "best_epoch": int(training.best["epoch"]),
-        "epochs": training.epochs,
-        "val_srcc": training.best["val_srcc"],
-        "val_loss": training.best["val_loss"],
-        "val_all_views_srcc": agreement.value,
-        "val_all_views_srcc_low": agreement.low,
-        "val_all_views_srcc_high": agreement.high,
-        "parameters": student.num_parameters(),
-        "flops": student.flops(),
-        "train_videos": len(train_videos),
-        "labelled_train_videos": len(data.split("train", labelled=True)),
-        "val_videos": len(data.split("val")),
-        "failed_videos": len(data.failed),
-    }
+    metrics = _metrics(training, agreement, student, data, len(train_videos))
     config.provenance = {
         "digests": dict(digests),
         "teacher": dict(data.targets.fingerprint[min(data.targets.arrays)]),
@@ -73,3 +60,24 @@ def finish(
     }
     student.cpu().eval()
     return metrics
+
+
+def _metrics(
+    training: Training, agreement: Interval, student: StudentModel, data: AlignedData, num_videos: int
+) -> dict[str, Any]:
+    best = training.best
+    return {
+        "best_epoch": int(best["epoch"]),
+        "epochs": training.epochs,
+        "val_srcc": best["val_srcc"],
+        "val_loss": best["val_loss"],
+        "val_all_views_srcc": agreement.value,
+        "val_all_views_srcc_low": agreement.low,
+        "val_all_views_srcc_high": agreement.high,
+        "parameters": student.num_parameters(),
+        "flops": student.flops(),
+        "train_videos": num_videos,
+        "labelled_train_videos": len(data.split("train", labelled=True)),
+        "val_videos": len(data.split("val")),
+        "failed_videos": len(data.failed),
+    }

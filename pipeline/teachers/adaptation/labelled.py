@@ -22,12 +22,10 @@ class Labelled:
     Attributes:
         rows: int64 ``videos views``, rows of the clip store.
         mos: float32 ``videos``, mapped to 0 .. 1 by the data set's scale.
-        contents: of each video.
     """
 
     rows: NDArray[np.int64]
     mos: NDArray[np.float32]
-    contents: tuple[str, ...] = ()
 
     def first_views(self, count: int | None) -> "Labelled":
         """The same videos with their first views alone; None takes all."""
@@ -43,16 +41,15 @@ def labelled_clips(store: Store, tables: Path, split: str) -> Labelled:
     videos = read_videos(tables / "videos.csv")
     labels = labels_of(videos, read_labels(tables / "labels.csv"))
     scales = read_scales(tables / "dataset.json")
-    rows, mos, contents = [], [], []
+    rows, mos = [], []
     for video, label in zip(videos, labels, strict=True):
         of_video = store.rows_of(video.video_id)
         if label.split == split and label.labelled and label.mos is not None and np.all(store.status[of_video] == OK):
             rows.append(of_video)
             mos.append(scales[video.dataset].to_unit(label.mos))
-            contents.append(label.content)
     if len(rows) < 2:
         raise AdaptationError(
             f"got {len(rows)} labelled videos in the {split} split, expected at least 2; "
             "raise prepare.labelled_fraction or the split's share"
         )
-    return Labelled(rows=np.stack(rows), mos=np.array(mos, dtype=np.float32), contents=tuple(contents))
+    return Labelled(rows=np.stack(rows), mos=np.array(mos, dtype=np.float32))

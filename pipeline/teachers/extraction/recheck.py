@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cache.store import OK, Job, Rows, Store, open_store
+from cache.store import OK, Job, Rows, Store, Unit, open_store
 from pipeline.core.errors import PipelineError
 from pipeline.core.manifest import CLIP_DIGEST
 from pipeline.teachers.extraction.extractor import Extractor, Plan
@@ -74,33 +74,32 @@ def recheck(
     _check_teacher(store, saved)
     extractor = Extractor(Plan(teacher=saved, clips=clips, settings=settings, device=device))
     seen = open_store(clips)
-    pixels = seen.row_digests(settings.view_set)
     good = [unit for unit in store.units() if np.all(store.status[store.rows_of(unit.video_id)] == OK)]
     chosen = np.random.Generator(np.random.Philox(seed)).permutation(len(good))[:sample]
-    largest = dict.fromkeys(store.arrays, 0.0)
-    worst = dict.fromkeys(store.arrays, "")
-    recorded = store.column(CLIP_DIGEST)
-    for unit in (good[index] for index in sorted(chosen)):
-        rows = store.rows_of(unit.video_id)
-        if [recorded[row] for row in rows] != [pixels[row] for row in seen.rows_of(unit.video_id)]:
-            raise RecheckError(f"{unit.video_id}: {clips} has other pixels than {targets} was made from; run extract")
-        live = extractor(Job(unit, tuple(store.arrays)))
-        if not isinstance(live, Rows):
-            raise RecheckError(f"{unit.video_id}: {live.reason}")
-        for name, expected in live.arrays.items():
-            difference = _difference(store.read(name, rows), expected)
-            if not difference <= largest[name]:
-                largest[name], worst[name] = difference, unit.video_id
+    shares = {good[index].video_id: _shares(store, seen, extractor, good[index]) for index in sorted(chosen)}
+    worst = {name: max(shares, key=lambda video: shares[video][name], default="") for name in store.arrays}
     return [
         Compared(
             array=name,
-            rows=len(chosen) * store.views_per_video,
-            largest=largest[name],
+            rows=len(shares) * store.views_per_video,
+            largest=shares[video][name] if video else 0.0,
             tolerance=_tolerance(store, name),
-            worst_video=worst[name],
+            worst_video=video,
         )
-        for name in store.arrays
+        for name, video in worst.items()
     ]
+
+
+def _shares(store: Store, clips: Store, extractor: Extractor, unit: Unit) -> dict[str, float]:
+    """Of each array the largest difference in one video's rows, as a share of the row's largest magnitude."""
+    rows, recorded = store.rows_of(unit.video_id), store.column(CLIP_DIGEST)
+    pixels = clips.row_digests(_settings(store).view_set)
+    if [recorded[row] for row in rows] != [pixels[row] for row in clips.rows_of(unit.video_id)]:
+        raise RecheckError(f"{unit.video_id}: the clips have other pixels than the store was made from; run extract")
+    live = extractor(Job(unit, tuple(store.arrays)))
+    if not isinstance(live, Rows):
+        raise RecheckError(f"{unit.video_id}: {live.reason}")
+    return {name: _difference(store.read(name, rows), expected) for name, expected in live.arrays.items()}
 
 
 def _difference(stored: Any, live: Any) -> float:
