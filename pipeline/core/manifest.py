@@ -1,14 +1,16 @@
 """The two tables of a data set version: ``videos.csv`` (identity, geometry) and ``labels.csv`` (all about scores).
 
 Render and extract depend on the first only, so a relabelling re-runs neither. Both are UTF-8 CSV with a header, empty
-where unknown, rows ordered by ``video_id``. Paths are relative to the data root and may not leave it.
+where unknown, rows ordered by ``video_id``. Paths are relative to the data root and may not leave it. Data sets with
+several scores have those that do not train in further columns of ``labels.csv``, at its end.
 """
 
 import csv
 import io
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, TypeVar, get_args
@@ -82,6 +84,7 @@ class Label:
         level: the distortion level as the publisher writes it, such as a CRF; empty where unknown.
         split: ``train``, ``val`` or ``test``.
         labelled: whether training may use ``mos``.
+        scores: further scores by name, each on its own scale, higher is better; None where unknown.
     """
 
     video_id: Annotated[str, Field(min_length=1)]
@@ -91,6 +94,7 @@ class Label:
     level: str
     split: Split
     labelled: Flag
+    scores: Mapping[str, float | None] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,24 +271,39 @@ def read_scales(path: Path) -> dict[str, ScoreScale]:
 
 
 def _write(path: Path, row_type: type[_Row], rows: Iterable[_Row]) -> None:
-    flags = [field.name for field in fields(row_type) if field.type is Flag]
+    flags = [column.name for column in fields(row_type) if column.type is Flag]
     ordered = sorted(rows, key=lambda row: row.video_id)
     cells = [vars(row) | {name: int(getattr(row, name)) for name in flags} for row in ordered]
-    write_rows(path, cells, [field.name for field in fields(row_type)])
+    scores = [row.pop("scores", {}) for row in cells]
+    further: list[str] = sorted({name for found in scores for name in found})
+    empty = dict.fromkeys(further)
+    write_rows(
+        path,
+        [{**row, **empty, **found} for row, found in zip(cells, scores, strict=True)],
+        [*_columns(row_type), *further],
+    )
+
+
+def _columns(row_type: type[_Row]) -> list[str]:
+    return [column.name for column in fields(row_type) if column.name != "scores"]
 
 
 def _read(path: Path, row_type: type[_Row], rows_of: TypeAdapter[list[_Row]]) -> list[_Row]:
-    names = [field.name for field in fields(row_type)]
-    optional = {field.name for field in fields(row_type) if type(None) in get_args(field.type)}
+    names = _columns(row_type)
+    optional = {column.name for column in fields(row_type) if type(None) in get_args(column.type)}
     lines = _lines(path)
-    if not lines or lines[0] != names:
-        raise ManifestError(f"{path}: got the header {lines[0] if lines else []}; expected {','.join(names)}")
-    odd = [(number, line) for number, line in enumerate(lines[1:], start=2) if len(line) != len(names)]
-    _raise_all([f"{path}, row {number}: got {len(line)} columns; expected {len(names)}" for number, line in odd])
-    values = [
-        {name: text if text or name not in optional else None for name, text in zip(names, line, strict=True)}
+    header = lines[0] if lines else []
+    further = header[len(names) :]
+    if header[: len(names)] != names or len(set(header)) < len(header) or (further and row_type is not Label):
+        raise ManifestError(f"{path}: got the header {header}; expected {','.join(names)}")
+    odd = [(number, line) for number, line in enumerate(lines[1:], start=2) if len(line) != len(header)]
+    _raise_all([f"{path}, row {number}: got {len(line)} columns; expected {len(header)}" for number, line in odd])
+    values: list[dict[str, object]] = [
+        {name: text if text or name not in optional else None for name, text in zip(names, line, strict=False)}
         for line in lines[1:]
     ]
+    for row, line in zip(values, lines[1:] if further else [], strict=False):
+        row["scores"] = {name: _score(text) for name, text in zip(further, line[len(names) :], strict=True)}
     try:
         rows = rows_of.validate_python(values)
     except ValidationError as error:
@@ -296,6 +315,15 @@ def _read(path: Path, row_type: type[_Row], rows_of: TypeAdapter[list[_Row]]) ->
     ]
     _raise_all([f"{path}, row {n}: video_id {name!r} stands already in row {first[name]}" for n, name in again])
     return sorted(rows, key=lambda row: row.video_id)
+
+
+def _score(text: str) -> float | None:
+    """A further column's number; None where it holds something else, which is not ours to judge."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _lines(path: Path) -> list[list[str]]:

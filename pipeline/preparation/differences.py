@@ -53,7 +53,7 @@ class Difference:
         relabelled: videos with another score.
         split: videos in another split.
         labelled: videos whose score may, or may not, be used now.
-        described: videos with another content, codec or level.
+        described: videos with another content, codec, level or further score.
         scales: data sets whose scale differs, or that only one version has.
         to_compute: how many videos of the new version have bytes that the old one has nowhere: those that render
             decodes and the teacher sees.
@@ -118,7 +118,7 @@ def compare_versions(old: Version, new: Version) -> Difference:
         relabelled=_changes(pairs, "mos"),
         split=_changes(pairs, "split"),
         labelled=_changes(pairs, "labelled"),
-        described=[change for name in ("content", "codec", "level") for change in _changes(pairs, name)],
+        described=[change for name in ("content", "codec", "level", "scores") for change in _changes(pairs, name)],
         scales=[name for name in names if old.scales.get(name) != new.scales.get(name)],
         to_compute=len({video.sha256 for video in new.videos} - digests),
     )

@@ -71,6 +71,7 @@ def _labels(entries: Sequence[Entry], settings: PrepareSettings) -> list[Label]:
             level=entry.level,
             split=entry.split or drawn[entry.content],
             labelled=entry.mos is not None,
+            scores=entry.scores,
         )
         for entry in entries
     ]

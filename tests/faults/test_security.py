@@ -22,7 +22,7 @@ import torch
 from pipeline.core.errors import PipelineError
 from pipeline.models.internvideo2.reading import CheckpointError, read_checkpoint
 from pipeline.preparation.datasets.shared.entry import DatasetError
-from pipeline.preparation.datasets.shared.tables import read_mat
+from pipeline.preparation.datasets.shared.matlab import read_mat
 from pipeline.rendering.clips import RenderTask, render_video
 from pipeline.rendering.policy import ViewPolicy
 from pipeline.students.shared.model import load_student

@@ -1,8 +1,9 @@
 """Several data sets as one: ``options: {combined: {parts: {bvi_hd: {}, waterloo_ivc_4k: {}}}}``.
 
 Each part keeps its own scale, and its scores are mapped by it: 0 is the scale's low end, 1 its high end, in every part.
-``video_id`` and content are prefixed with the part's name. A part is called as its data set; to take one data set
-twice, or to choose a name, say which it is with the key ``dataset``: ``mine: {dataset: csv, folder: raw/mine, …}``.
+``video_id``, content and the names of further scores are prefixed with the part's name. A part is called as its data
+set; to take one data set twice, or to choose a name, say which it is with the key ``dataset``:
+``mine: {dataset: csv, folder: raw/mine, …}``.
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,13 @@ def collect(settings: Settings, data_root: Path, workers: int, progress: Progres
             advice += [error.advice] if error.advice else []
             found = error.entries
         entries += [
-            replace(entry, video_id=f"{name}/{entry.video_id}", content=f"{name}/{entry.content}", dataset=name)
+            replace(
+                entry,
+                video_id=f"{name}/{entry.video_id}",
+                content=f"{name}/{entry.content}",
+                dataset=name,
+                scores={f"{name}/{score}": value for score, value in entry.scores.items()},
+            )
             for entry in found
         ]
     entries.sort(key=lambda entry: entry.video_id)

@@ -6,15 +6,13 @@ format may stand in the table too.
 
 from typing import cast, get_args
 
-from pydantic import Field
-
 from pipeline.core.errors import nearest
 from pipeline.core.manifest import Split
 from pipeline.core.settings import Section
 from pipeline.preparation.datasets.shared.brought import Brought, brought, tell
 from pipeline.preparation.datasets.shared.entry import RawFormat
 from pipeline.preparation.datasets.shared.settings import ScoredSettings
-from pipeline.preparation.datasets.shared.tables import Row, read_rows
+from pipeline.preparation.datasets.shared.tables import Row, read_table
 
 NAME = "csv"
 DOWNLOAD = tell(
@@ -45,8 +43,6 @@ class Columns(Section):
 class Settings(ScoredSettings):
     """Which table, which columns, and the scale of the scores; the paths' fields are the table's columns."""
 
-    folder: str = "raw/csv"
-    paths: list[str] = Field(["{path}"], min_length=1)
     labels: str = "labels.csv"
     columns: Columns = Columns()
 
@@ -54,11 +50,14 @@ class Settings(ScoredSettings):
 def _find(found: Brought, settings: Settings) -> None:
     """Finds every video of the table."""
     columns = settings.columns.model_dump()
-    for row in read_rows(found.table(settings.labels), [name for name in columns.values() if name]):
+    path = found.table(settings.labels)
+    table = read_table(path, {name: name for name in columns.values() if name})
+    found.tables.append(f"{path.name}: {len(table.rows)} rows; {table.found}")
+    for row in table.rows:
         values = {key: row[name] if name else "" for key, name in columns.items()}
         found.add(
             row.where,
-            row.values,
+            row,
             score=values["mos"] if settings.columns.mos else None,
             content=values["content"],
             pattern=settings.content,
@@ -67,16 +66,16 @@ def _find(found: Brought, settings: Settings) -> None:
             level=values["level"],
             split=_split(found, row, values["split"]),
             raw=RawFormat(
-                width=found.count(row.where, "width", values["width"]),
-                height=found.count(row.where, "height", values["height"]),
-                fps=found.number(row.where, "fps", values["fps"]),
+                width=found.values.count(row.where, "width", values["width"]),
+                height=found.values.count(row.where, "height", values["height"]),
+                fps=found.values.number(row.where, "fps", values["fps"]),
                 pix_fmt=values["pix_fmt"] or None,
             ),
-            num_frames=found.count(row.where, "num_frames", values["num_frames"]),
+            num_frames=found.values.count(row.where, "num_frames", values["num_frames"]),
         )
 
 
-scales, collect = brought(NAME, lambda settings: settings.scale, DOWNLOAD, _find)
+scales, collect, survey = brought(NAME, lambda settings: settings.scale, DOWNLOAD, _find, paths=["{path}"])
 
 
 def _split(found: Brought, row: Row, text: str) -> Split | None:

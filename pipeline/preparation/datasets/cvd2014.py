@@ -1,46 +1,43 @@
-"""CVD2014: 234 videos of 5 scenes, shot by 78 cameras, with realigned MOS.
+"""CVD2014: 234 videos of 5 scenes, shot by 78 cameras. The scene is the content.
 
-``Realignment_MOS.csv`` has ``File_name``, ``Content`` and ``RealignmentMOS``. Of each scene there are many videos, so
-the scene is the content.
-
-Ref: Nuutinen et al., "CVD2014 - A database for evaluating no-reference video quality assessment algorithms" (2016).
+The realigned scores, comparable between its six tests, train by default.
 """
 
-from pydantic import Field
-
 from pipeline.core.manifest import ScoreScale
-from pipeline.preparation.datasets.shared.brought import Brought, brought, tell
-from pipeline.preparation.datasets.shared.settings import BroughtSettings
-from pipeline.preparation.datasets.shared.tables import read_rows
+from pipeline.preparation.datasets.shared.described import Labels, described
+from pipeline.preparation.datasets.shared.facts import Facts
 
-NAME = "cvd2014"
-SCALE = ScoreScale(score_name="realigned MOS", low=-10.0, high=100.0)
-DOWNLOAD = tell(
-    NAME,
-    "Get it from the University of Helsinki (zenodo.org, CVD2014). Expected: Realignment_MOS.csv and the videos, such "
-    "as Test1/City/Test01_City_D01.avi.",
+_SCALE = ScoreScale(score_name="realigned MOS", low=-10.0, high=100.0)
+FACTS = Facts(
+    title="CVD2014",
+    videos=234,
+    scores={"overall": _SCALE, "original": ScoreScale(score_name="MOS of its own test", low=-10.0, high=100.0)},
+    contents="City, Newspaper, Talking head, Television, Traffic; the scene is the content",
+    home="zenodo.org/records/2646315",
+    licence="CC BY 4.0; single videos may have limits",
+    request="no",
+    tree="CVD2014_ratings/Realignment_MOS.csv\nTest1/City/Test01_City_D01.avi …\n"
+    "Test3/Talking_head/Test03_Talking_Head_D12.avi …",
+    paper="https://doi.org/10.1109/TIP.2016.2562513",
+    read="yes",
+    checked="Realignment_MOS.csv, 234 rows; the publisher's 234 paths",
 )
 
-
-class Settings(BroughtSettings):
-    """Where the videos lie; the paths' fields are the table's columns, ``test`` (such as 1) and ``scene``."""
-
-    folder: str = "raw/cvd2014"
-    paths: list[str] = Field(
-        ["Test{test}/{scene}/{File_name}.avi", "{File_name}.avi", "{File_name}", "{Content}/{File_name}.avi"],
-        min_length=1,
-    )
-    labels: str = "Realignment_MOS.csv"
-
-
-def _find(found: Brought, settings: Settings) -> None:
-    """Finds every video of the table."""
-    for row in read_rows(found.table(settings.labels), ["File_name", "Content", "RealignmentMOS"]):
-        name = row["File_name"].removesuffix(".avi")
-        parts = name.split("_")
-        test = parts[0].removeprefix("Test").lstrip("0")
-        fields = {**row.values, "File_name": name, "test": test, "scene": parts[1] if len(parts) > 1 else ""}
-        found.add(row.where, fields, score=row["RealignmentMOS"], content=row["Content"], video_id=name)
-
-
-scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)
+Settings, scales, collect, survey = described(
+    __name__,
+    FACTS,
+    labels=[
+        Labels(
+            files=["CVD2014_ratings/Realignment_MOS.csv", "Realignment_MOS.csv"],
+            columns={
+                "name": "File_name",
+                "content": "Content",
+                "overall": "Realignment MOS",
+                "original": "Original MOS",
+            },
+        )
+    ],
+    pattern=r"^Test0?(?P<test>\d+)_",
+    derive=lambda fields, _: {"scene": fields["content"].replace(" ", "_")},
+    paths=["Test{test}/{scene}/{stem}.avi", "{stem}.avi", "{content}/{stem}.avi"],
+)

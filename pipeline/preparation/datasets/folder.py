@@ -36,4 +36,4 @@ def _find(found: Brought, settings: Settings) -> None:
         print(f"prepare: {found.folder}: {left_out(left)}; see prepare.options.folder.suffixes", file=sys.stderr)
 
 
-scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)
+scales, collect, survey = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)

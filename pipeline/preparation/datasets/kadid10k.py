@@ -1,43 +1,31 @@
-"""KADID-10k: 81 still images by 25 distortions by 5 levels, as videos of one frame, with scores from 1 to 5.
+"""KADID-10k: 81 still images by 25 distortions by 5 levels, as videos of one frame.
 
-``dmos.csv`` has ``dist_img``, ``ref_img``, ``dmos``, ``var``. Despite its name the score is higher for better images.
-The codec column holds the distortion's number. Set ``render.short: repeat``.
-
-Ref: Lin, Hosu, Saupe, "KADID-10k: A large-scale artificially distorted IQA database" (2019).
+Despite its name, ``dmos`` is higher for better images. The codec column holds the distortion's number.
 """
 
-from pathlib import Path
-
-from pydantic import Field
-
 from pipeline.core.manifest import ScoreScale
-from pipeline.preparation.datasets.shared.brought import Brought, brought, tell
-from pipeline.preparation.datasets.shared.settings import BroughtSettings
-from pipeline.preparation.datasets.shared.tables import read_rows
+from pipeline.preparation.datasets.shared.described import Labels, described
+from pipeline.preparation.datasets.shared.facts import Facts
 
-NAME = "kadid10k"
-SCALE = ScoreScale(score_name="DMOS (higher is better)", low=1.0, high=5.0)
-DOWNLOAD = tell(
-    NAME,
-    "Get it from the University of Konstanz (database.mmsp-kn.de). Expected: dmos.csv and images/I01_01_01.png …",
+FACTS = Facts(
+    title="KADID-10k",
+    videos=10125,
+    kind="images",
+    scores={"overall": ScoreScale(score_name="DMOS (higher is better)", low=1.0, high=5.0)},
+    contents="81 references by 25 distortions by 5 levels; the reference is the content",
+    home="database.mmsp-kn.de/kadid-10k-database.html",
+    request="no",
+    tree="dmos.csv\nimages/I01_01_01.png …",
+    paper="https://doi.org/10.1109/QoMEX.2019.8743252",
+    read="no",
+    checked="scores and direction compared with a second source, the table from a description",
 )
 
-
-class Settings(BroughtSettings):
-    """Where the images lie; the paths' fields are the table's columns."""
-
-    folder: str = "raw/kadid10k"
-    paths: list[str] = Field(["images/{dist_img}", "{dist_img}"], min_length=1)
-    labels: str = "dmos.csv"
-
-
-def _find(found: Brought, settings: Settings) -> None:
-    """Finds every image of the table."""
-    for row in read_rows(found.table(settings.labels), ["dist_img", "ref_img", "dmos"]):
-        parts = Path(row["dist_img"]).stem.split("_")
-        kind, level = (f"distortion {parts[1]}", parts[2]) if len(parts) == 3 else ("", "")
-        content = Path(row["ref_img"]).stem
-        found.add(row.where, row.values, score=row["dmos"], content=content, codec=kind, level=level)
-
-
-scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)
+Settings, scales, collect, survey = described(
+    __name__,
+    FACTS,
+    labels=[Labels(files=["dmos.csv"], columns={"name": "dist_img", "overall": "dmos"})],
+    pattern=r"^(?P<content>I\d+)_(?P<kind>\d+)_(?P<level>\d+)",
+    derive=lambda fields, _: {"codec": f"distortion {fields['kind']}"},
+    paths=["images/{name}", "{name}"],
+)

@@ -1,40 +1,47 @@
-"""KonIQ-10k: 10,073 still images from the wild, as videos of one frame, with MOS from 1 to 5.
+"""KonIQ-10k: 10,073 still images from the wild, as videos of one frame; every image is its own content.
 
-``koniq10k_scores_and_distributions.csv`` has ``image_name`` and ``MOS``. Set ``render.short: repeat``. Every image is
-its own content.
-
-Ref: Hosu et al., "KonIQ-10k: An ecologically valid database for deep learning of blind image quality assessment"
-(2020). Left out: the scores from 1 to 100 of ``koniq10k_distributions_sets.csv``, and its split.
+The score from 1 to 5 trains by default; that of z-scores, from 1 to 100, is carried beside it. Where the file of sets
+is there, its split is used.
 """
 
-from pydantic import Field
-
 from pipeline.core.manifest import ScoreScale
-from pipeline.preparation.datasets.shared.brought import Brought, brought, tell
-from pipeline.preparation.datasets.shared.settings import BroughtSettings
-from pipeline.preparation.datasets.shared.tables import read_rows
+from pipeline.preparation.datasets.shared.described import Labels, described
+from pipeline.preparation.datasets.shared.facts import Facts
 
-NAME = "koniq10k"
-SCALE = ScoreScale(score_name="MOS", low=1.0, high=5.0)
-DOWNLOAD = tell(
-    NAME,
-    "Get it from the University of Konstanz (database.mmsp-kn.de). Expected: koniq10k_scores_and_distributions.csv and "
-    "the images in 1024x768/ or 512x384/.",
+FACTS = Facts(
+    title="KonIQ-10k",
+    videos=10073,
+    kind="images",
+    scores={
+        "overall": ScoreScale(score_name="MOS", low=1.0, high=5.0),
+        "zscore": ScoreScale(score_name="MOS of z-scores", low=0.0, high=100.0),
+    },
+    contents="photographs of YFCC100M; each its own",
+    home="database.mmsp-kn.de/koniq-10k-database.html",
+    licence="unknown",
+    request="no",
+    tree="koniq10k_scores_and_distributions.csv\nkoniq10k_distributions_sets.csv (the official split; may be missing)\n"
+    "1024x768/<image_name> (or 512x384/)",
+    split="7058 train, 1000 validation, 2015 test, in koniq10k_distributions_sets.csv; used",
+    paper="https://arxiv.org/abs/1910.06180",
+    read="excerpt",
+    checked="koniq10k_distributions_sets.csv, 10,073 rows; the table of scores from a description",
 )
+_SETS, _IMAGE = ["koniq10k_distributions_sets.csv"], "image_name"
 
-
-class Settings(BroughtSettings):
-    """Where the images lie; the paths' field is ``image_name``."""
-
-    folder: str = "raw/koniq10k"
-    paths: list[str] = Field(["1024x768/{image_name}", "512x384/{image_name}", "{image_name}"], min_length=1)
-    labels: str = "koniq10k_scores_and_distributions.csv"
-
-
-def _find(found: Brought, settings: Settings) -> None:
-    """Finds every image of the table."""
-    for row in read_rows(found.table(settings.labels), ["image_name", "MOS"]):
-        found.add(row.where, row.values, score=row["MOS"])
-
-
-scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)
+Settings, scales, collect, survey = described(
+    __name__,
+    FACTS,
+    labels=[
+        (
+            Labels(
+                files=["koniq10k_scores_and_distributions.csv"],
+                columns={"name": _IMAGE, "overall": "MOS", "zscore": "MOS_zscore"},
+            ),
+            Labels(files=_SETS, columns={"name": _IMAGE, "zscore": "MOS"}),
+        )
+    ],
+    joined=[Labels(files=_SETS, columns={"name": _IMAGE, "split": "set"}, may_lack=True)],
+    splits={"training": "train", "validation": "val", "test": "test"},
+    paths=["1024x768/{name}", "512x384/{name}", "{name}"],
+)

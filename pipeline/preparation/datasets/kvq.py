@@ -1,73 +1,84 @@
-"""KVQ: 4200 short-form videos from 600 uploads, each as seven processed versions, with MOS up to 5.
+"""KVQ: 4200 short-form videos, 600 uploads in seven versions each; used by the NTIRE challenges of 2024 and 2025.
 
-The publisher ships one table per split, with ``filename``, ``cls_label``, ``dis_label`` and ``label``, and the split is
-followed. Without a test table, test videos are drawn by content.
+Numbers begin anew in each split, so a video is called ``train/0001``, and is looked for in its own split's folder only.
+Seven numbers that follow each other are one upload. Without scores of the test split (they were empty until 2025) the
+publisher's validation split is tested, as others did, and validation is drawn from the training uploads.
 
-Ref: Lu et al., "KVQ: Kwai video quality assessment for short-form videos" (2024); the NTIRE 2024 challenge. Left out:
-the ranked pairs.
+``teachonce data challenge`` computes the challenges' own score, with their ranked pairs.
 """
 
-from pathlib import Path
+from collections.abc import Mapping
 
 from pydantic import Field
 
 from pipeline.core.manifest import ScoreScale, Split
-from pipeline.preparation.datasets.shared.brought import Brought, brought, tell
-from pipeline.preparation.datasets.shared.entry import DatasetError
-from pipeline.preparation.datasets.shared.settings import BroughtSettings, ContentPattern
-from pipeline.preparation.datasets.shared.tables import read_rows
+from pipeline.preparation.datasets.shared.described import Found, Labels, described
+from pipeline.preparation.datasets.shared.facts import Facts
+from pipeline.preparation.datasets.shared.settings import PublishedSettings
 
-NAME = "kvq"
-SCALE = ScoreScale(score_name="MOS", low=0.0, high=5.0)
-DOWNLOAD = tell(
-    NAME,
-    "Get it through github.com/lixinustc/KVQ-Challenge-CVPR-NTIRE2024. Expected: the videos and train.csv, val.csv, "
-    "test.csv (or what prepare.options.kvq.tables names), with the columns filename,cls_label,dis_label,label.",
+FACTS = Facts(
+    title="KVQ",
+    videos=4200,
+    scores={"overall": ScoreScale(score_name="MOS", low=0.0, high=5.0)},
+    contents="600 uploads by 7 versions; the upload is the content",
+    home="github.com/lixinustc/KVQE-Challenge-CVPR-NTIRE2025 (Google Drive)",
+    licence="not stated",
+    request="no",
+    tree="train_data.csv, truth.csv (validation), test_data.csv\n"
+    "train_video/0001.mp4 …, val_video/0001.mp4 …, test_video/0001.mp4 …",
+    split="2926 train, 420 validation, 854 test; used",
+    paper="https://arxiv.org/abs/2402.07220",
+    read="excerpt",
+    checked="excerpts of all three tables; names and numbers of all 4200 videos in a table of others",
 )
+_PRIVATE = ["filename", "cls_label", "dis_label", "label"]
+"""The columns of the lists without a header that the publisher's own code reads."""
+_VERSIONS = 7
 
 
-class Settings(BroughtSettings):
-    """Where the videos lie; the paths' fields are the tables' columns and ``stem``, the name without its suffix."""
+class Settings(PublishedSettings):
+    """The label file of each split."""
 
-    folder: str = "raw/kvq"
-    paths: list[str] = Field(
-        ["{filename}", "{stem}.mp4", "train_video/{filename}", "val_video/{filename}", "test_video/{filename}"],
-        min_length=1,
+    tables: dict[Split, str] = Field(
+        {"train": "train_data.csv", "val": "truth.csv", "test": "test_data.csv"}, min_length=1
     )
-    tables: dict[Split, str] = Field({"train": "train.csv", "val": "val.csv", "test": "test.csv"}, min_length=1)
-    """Split → its table; one that is not there is left out."""
-    content: ContentPattern = None
-    """What names the upload that a video was made from; null is right only while the publisher's splits are used."""
+    """Split → its label file; one that is not there is left out."""
 
 
-def _find(found: Brought, settings: Settings) -> None:
-    """Finds every video of the tables."""
-    found.table(*settings.tables.values())
-    present: dict[Split, Path] = {
-        split: found.folder / name for split, name in settings.tables.items() if (found.folder / name).is_file()
-    }
-    if "test" not in present and settings.content is None:
-        raise DatasetError(
-            f"{found.folder} has no {settings.tables.get('test', 'table of the test split')}, so test videos would be "
-            "drawn, which needs to know what belongs together; set prepare.options.kvq.content"
+def _find(found: Found, settings: Settings) -> None:
+    """Reads each split's table, and says where each split goes."""
+    tables = {}
+    for split, name in settings.tables.items():
+        labels = Labels(
+            files=[name], columns={"name": "filename", "overall": ("score", "label")}, header=_PRIVATE, may_lack=True
         )
-    for split, path in present.items():
-        for row in read_rows(path, ["filename", "label"]):
-            stem = Path(row["filename"]).stem
-            found.add(
-                row.where,
-                {**row.values, "stem": stem},
-                score=row["label"],
-                pattern=settings.content,
-                split=_split(split, present),
-            )
+        rows = found.rows(labels)
+        if rows and not any(row["overall"] for row in rows):
+            found.note(f"{name} has no scores, so these {len(rows)} videos are left out")
+        elif rows:
+            tables[split] = (labels, rows)
+    if not tables:
+        found.need(*settings.tables.values())
+    goes = _placed(tables)
+    for split, (labels, rows) in tables.items():
+        for row in rows:
+            stem = row["name"].rpartition("/")[2].removesuffix(".mp4")
+            content = f"{split}/{(int(stem) - 1) // _VERSIONS:03d}" if stem.isdecimal() else ""
+            found.add(row, labels, split=goes[split], more={"folder": split, "number": stem, "content": content})
 
 
-scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)
+def _placed(tables: Mapping[Split, object]) -> dict[Split, Split | None]:
+    """Publisher's split → split; None leaves it to ``prepare``."""
+    if "test" not in tables:
+        return {"train": None, "val": "test"}
+    return {"train": "train" if "val" in tables else None, "val": "val", "test": "test"}
 
 
-def _split(split: Split, present: dict[Split, Path]) -> Split | None:
-    """The publisher's, as long as his test videos are there; without them everything is drawn."""
-    if "test" not in present:
-        return None
-    return split if split != "train" or "val" in present else None
+_, scales, collect, survey = described(
+    __name__,
+    FACTS,
+    settings=Settings,
+    find=_find,
+    paths=["{folder}_video/{number}.mp4", "{folder}/{number}.mp4"],
+    video_id="{folder}/{number}",
+)

@@ -33,8 +33,8 @@ from pipeline.preparation.datasets.shared.entry import DatasetError, Entry, Prog
 from pipeline.preparation.datasets.shared.files import files_below
 from pipeline.preparation.datasets.shared.full_reference import SMALLEST_PX, TOO_SMALL, made_by, ms_ssim, psnr
 from pipeline.preparation.datasets.shared.made import Made, code_digest, key_of
+from pipeline.preparation.datasets.shared.reading import raise_all
 from pipeline.preparation.datasets.shared.sources import Source, look_at, read, seconds_of
-from pipeline.preparation.datasets.shared.tables import raise_all
 from pipeline.preparation.datasets.shared.vmaf import find_vmaf, vmaf
 from pipeline.synthesis import fullreference
 from pipeline.synthesis.encoding import CODECS, CONTAINERS, PRESETS, Codec, Recipe, decode, encode, resized

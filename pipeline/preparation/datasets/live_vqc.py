@@ -1,38 +1,26 @@
-"""LIVE-VQC: 585 videos from phones, of many sizes, with MOS from 0 to 100.
-
-``data.mat`` (MATLAB 5) has ``video_list`` and ``mos``. Every video is its own content.
-
-Ref: Sinno and Bovik, "Large-scale study of perceptual video quality" (2019).
-"""
-
-from pydantic import Field
+"""LIVE-VQC: 585 videos from phones, of many sizes; every video is its own content."""
 
 from pipeline.core.manifest import ScoreScale
-from pipeline.preparation.datasets.shared.brought import Brought, brought, tell
-from pipeline.preparation.datasets.shared.settings import BroughtSettings
-from pipeline.preparation.datasets.shared.tables import read_mat
+from pipeline.preparation.datasets.shared.described import Labels, described
+from pipeline.preparation.datasets.shared.facts import LIVE_NOTICE, Facts
 
-NAME = "live_vqc"
-SCALE = ScoreScale(score_name="MOS", low=0.0, high=100.0)
-DOWNLOAD = tell(
-    NAME, "Ask LIVE (live.ece.utexas.edu/research/LIVEVQC) for it. Expected: data.mat and Video/A001.mp4 and so on."
+FACTS = Facts(
+    title="LIVE-VQC",
+    videos=585,
+    scores={"overall": ScoreScale(score_name="MOS", low=0.0, high=100.0)},
+    contents="shot by 80 people with 101 devices; each its own",
+    home="live.ece.utexas.edu/research/LIVEVQC",
+    licence=LIVE_NOTICE,
+    request="yes",
+    tree="data.mat\nVideo/A001.mp4 …",
+    paper="https://arxiv.org/abs/1803.01761",
+    read="yes",
+    checked="data.mat, 585 entries",
 )
 
-
-class Settings(BroughtSettings):
-    """Where the videos lie; the paths' field is ``name``."""
-
-    folder: str = "raw/live_vqc"
-    paths: list[str] = Field(["Video/{name}", "{name}"], min_length=1)
-    labels: str = "data.mat"
-
-
-def _find(found: Brought, settings: Settings) -> None:
-    """Finds every video of the list."""
-    path = found.table(settings.labels)
-    values = read_mat(path, ["mos"], ["video_list"])
-    for where, (name, score) in found.aligned(path, video_list=values["video_list"], mos=values["mos"].ravel()):
-        found.add(where, {"name": name}, score=float(score))
-
-
-scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)
+Settings, scales, collect, survey = described(
+    __name__,
+    FACTS,
+    labels=[Labels(files=["data.mat"], columns={"name": "video_list", "overall": "mos"})],
+    paths=["Video/{name}", "{name}"],
+)

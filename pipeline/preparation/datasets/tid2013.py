@@ -1,53 +1,32 @@
-"""TID2013: 25 still images by 24 distortions by 5 levels, as videos of one frame, with MOS from 0 to 9.
+"""TID2013: 25 still images by 24 distortions by 5 levels, as videos of one frame.
 
-``mos_with_names.txt`` has score and name, in letters whose case differs from the files'. The codec column holds the
-distortion's number. Set ``render.short: repeat``.
-
-Ref: Ponomarenko et al., "Image database TID2013: Peculiarities, results and perspectives" (2015).
+Names in the table and on the disk differ in capitals. The codec column holds the distortion's number.
 """
 
-from pathlib import Path
-
-from pydantic import Field
-
 from pipeline.core.manifest import ScoreScale
-from pipeline.preparation.datasets.shared.brought import Brought, brought, tell
-from pipeline.preparation.datasets.shared.settings import BroughtSettings
-from pipeline.preparation.datasets.shared.tables import read_rows
+from pipeline.preparation.datasets.shared.described import Labels, described
+from pipeline.preparation.datasets.shared.facts import Facts
 
-NAME = "tid2013"
-SCALE = ScoreScale(score_name="MOS", low=0.0, high=9.0)
-DOWNLOAD = tell(
-    NAME,
-    "Get it from ponomarenko.info/tid2013.htm. Expected: mos_with_names.txt and distorted_images/i01_01_1.bmp …",
+FACTS = Facts(
+    title="TID2013",
+    videos=3000,
+    kind="images",
+    scores={"overall": ScoreScale(score_name="MOS", low=0.0, high=9.0)},
+    contents="25 references by 24 distortions by 5 levels; the reference is the content",
+    home="www.ponomarenko.info/tid2013.htm",
+    request="no",
+    tree="mos_with_names.txt\ndistorted_images/i01_01_1.bmp …",
+    paper="https://doi.org/10.1016/j.image.2014.10.009",
+    read="no",
+    checked="scores and direction compared with a second source, the table from a description",
 )
 
-
-class Settings(BroughtSettings):
-    """Where the images lie; the paths' fields are ``name``, and ``lower``, ``upper``, ``capital`` of it."""
-
-    folder: str = "raw/tid2013"
-    paths: list[str] = Field(
-        [
-            "distorted_images/{name}",
-            "distorted_images/{lower}",
-            "distorted_images/{upper}",
-            "distorted_images/{capital}",
-        ],
-        min_length=1,
-    )
-    labels: str = "mos_with_names.txt"
-
-
-def _find(found: Brought, settings: Settings) -> None:
-    """Finds every image of the table."""
-    for row in read_rows(found.table(settings.labels), ["mos", "name"], header=["mos", "name"], blanks=True):
-        name = row["name"]
-        stem = Path(name).stem.lower()
-        parts = stem.split("_")
-        kind, level = (f"distortion {parts[1]}", parts[2]) if len(parts) == 3 else ("", "")
-        fields = {"name": name, "lower": name.lower(), "upper": name.upper(), "capital": name.lower().capitalize()}
-        found.add(row.where, fields, score=row["mos"], content=parts[0], video_id=stem, codec=kind, level=level)
-
-
-scales, collect = brought(NAME, lambda _: SCALE, DOWNLOAD, _find)
+Settings, scales, collect, survey = described(
+    __name__,
+    FACTS,
+    labels=[Labels(files=["mos_with_names.txt"], columns={"overall": "mos", "name": "name"}, header=["mos", "name"])],
+    pattern=r"^[iI](?P<reference>\d+)_(?P<kind>\d+)_(?P<level>\d+)",
+    derive=lambda fields, _: {"content": f"i{fields['reference']}", "codec": f"distortion {fields['kind']}"},
+    paths=["distorted_images/{name}"],
+    video_id="i{reference}_{kind}_{level}",
+)

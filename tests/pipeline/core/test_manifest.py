@@ -37,6 +37,24 @@ def test_tables_read_back_exactly_and_in_order(tmp_path: Path) -> None:
     assert header == "video_id,path,sha256,dataset,width,height,fps,num_frames,pix_fmt"
 
 
+def test_further_scores_stand_at_the_end_and_other_peoples_columns_are_let_be(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    scored = [label("a", scores={"technical": 3.25}), label("b", scores={"technical": None, "aesthetic": 1.0})]
+    write_labels(path, scored)
+    assert path.read_text(encoding="utf-8").splitlines()[0].endswith(",split,labelled,aesthetic,technical")
+    found = read_labels(path)
+    assert [row.scores for row in found] == [
+        {"aesthetic": None, "technical": 3.25},
+        {"aesthetic": 1.0, "technical": None},
+    ]
+    head = "video_id,mos,content,codec,level,split,labelled"
+    path.write_text(f"{head},note,x\na,1,c,h264,31,train,1,by hand,4.5\n", encoding="utf-8")
+    assert read_labels(path)[0].scores == {"note": None, "x": 4.5}
+    path.write_text(f"{head},x,x\na,1,c,h264,31,train,1,1,2\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match="got the header"):
+        read_labels(path)
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -1,13 +1,7 @@
-"""Data sets, one file each: ``pipeline/datasets/<name>.py`` is what ``prepare.dataset: <name>`` selects.
+"""What a data set says of each of its videos, and the error that lists all that is wrong with it."""
 
-Each file offers ``Settings`` (what ``prepare.options.<name>`` may hold), ``scales(settings)`` (data set name →
-``ScoreScale``) and ``collect(settings, data_root, workers, progress) -> list[Entry]``, which makes or finds the videos
-and says what is known of each. What a user brings lies in ``data/raw/<name>/``, as its publisher lays it out. Files
-that begin with an underscore are shared by the data sets and are none.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.manifest import Split
@@ -50,6 +44,7 @@ class Entry:
         raw: of a headerless file.
         num_frames: that the publisher claims, to be checked; None where he claims none.
         where: the table and row that name it, for messages; empty where there is no table.
+        scores: further scores by name, each on its own scale, higher is better; None where unknown.
     """
 
     video_id: str
@@ -63,11 +58,40 @@ class Entry:
     raw: RawFormat | None = None
     num_frames: int | None = None
     where: str = ""
+    scores: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def told(self) -> str:
         """How a message calls it: by its table's row, where there is one, and by its name."""
         return ": ".join(dict.fromkeys(text for text in (self.where, self.video_id) if text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What lies in a data set's folder, found without opening a video.
+
+    Attributes:
+        tables: each label file, how it is written, and how many rows it has.
+        rows: videos that the label files name.
+        present: those that are there.
+        missing: the path of each that is not.
+        problems: everything else that is wrong.
+        advice: what to download.
+        needs_all: whether a missing video is wrong.
+    """
+
+    tables: list[str]
+    rows: int
+    present: int
+    missing: list[str]
+    problems: list[str]
+    advice: str
+    needs_all: bool
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether ``prepare`` would refuse."""
+        return bool(self.problems) or not self.present or (self.needs_all and bool(self.missing))
 
 
 class DatasetError(PipelineError):

@@ -31,6 +31,14 @@ class Names:
         self._paths = sorted(paths)
         self._backwards = sorted(path[::-1] for path in self._paths)
         self._by_name = {PurePosixPath(path).name: path for path in self._paths}
+        self._by_letters: dict[str, list[str]] = {}
+        for path in self._paths:
+            self._by_letters.setdefault(path.casefold(), []).append(path)
+
+    def of_same_letters(self, path: str) -> str | None:
+        """The only path that differs in nothing but capitals."""
+        found = self._by_letters.get(path.casefold(), [])
+        return found[0] if len(found) == 1 else None
 
     def of_same_name(self, path: str) -> str | None:
         """The path that ends in the same name, in whatever folder."""

@@ -1,9 +1,9 @@
-"""What can be set of a data set that a user brings; each data set adds its own settings to these."""
+"""What can be set of a data set that a user brings; each data set may add its own settings to these."""
 
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.core.manifest import ScoreScale
 from pipeline.core.settings import Count, Positive, Section
@@ -51,17 +51,26 @@ class RawSettings(Section):
 
 
 class BroughtSettings(Section):
-    """What can be set of every data set that a user brings."""
+    """What every data set that a user brings can be set to; null leaves it to the data set's own description."""
 
-    folder: str
-    """Where it lies, below ``data/``."""
-    paths: list[str]
+    folder: str | None = None
+    """Where it lies, below ``data/``; null: ``raw/<its name>``."""
+    paths: Annotated[list[str], Field(min_length=1)] | None = None
     """Templates of a video's path in that folder, tried in turn; the fields are the label table's columns."""
-    missing: Literal["fail", "leave_out"] = "fail"
-    """What a video that the labels name and the folder lacks does."""
+    missing: Literal["fail", "leave_out"] | None = None
+    """What a video that the labels name and the folder lacks does; null: ``fail`` for nearly every data set."""
     unscored: Literal["fail", "keep"] = "fail"
     """What a row without a score does where the table has scores; ``keep``: a student learns from the teacher alone."""
     raw: RawSettings = RawSettings()
+
+
+class PublishedSettings(BroughtSettings):
+    """Of data sets that a publisher labelled."""
+
+    labels: str | None = None
+    """The label file, where it has another name than its publisher's."""
+    score: str | None = None
+    """Which of the data set's scores trains; null: the overall one. ``labels.csv`` has the others beside it."""
 
 
 class ScoredSettings(BroughtSettings):

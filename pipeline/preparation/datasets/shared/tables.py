@@ -1,247 +1,304 @@
-"""Publishers' label tables: delimited text, and MATLAB files of both kinds, distinguished by their first bytes."""
+"""The one reader of publishers' label tables: text, spreadsheets and MATLAB files, known by their first bytes.
+
+Delimiter, decimal mark, encoding, quoting and byte-order mark are guessed from the file, and what was found is said.
+"""
 
 import csv
 import io
-import zlib
+import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from pipeline.core.errors import nearest
 from pipeline.preparation.datasets.shared.entry import DatasetError
+from pipeline.preparation.datasets.shared.matlab import is_matlab, read_columns
+from pipeline.preparation.datasets.shared.reading import raise_all, read_bytes
+from pipeline.preparation.datasets.shared.spreadsheet import is_spreadsheet, read_sheets
 
-_LARGEST_TABLE_BYTES = 1 << 30
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_HDF5_OFFSETS = (0, 512, 1024, 2048)
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = {",": "commas", ";": "semicolons", "|": "bars", "\t": "tabs"}
+"""On a tie the last: a comma may be a decimal mark, and a semicolon stand in a text."""
+_BLANKS, _NOTHING = " ", "\n"
+_SAMPLED_LINES = 300
+_HEADER_LINES = 10
+"""A header stands in one of so many first lines; above it may be titles."""
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
+REST = "*"
+"""At the end of a list of names: further columns are allowed, and not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Mapping[str, str]):
+    """A row of a table: column → text, without blanks around it; under the file's names and the reader's.
+
+    Attributes:
+        file: its name.
+        kind: ``row`` or ``entry``.
+        number: from 1; of a text file the line.
+        cells: as they stand.
+        places: column → place in ``cells``.
+    """
+
+    file: str
+    kind: str
+    number: int
+    cells: Sequence[str]
+    places: Mapping[str, int]
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[self.places[column]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def where(self) -> str:
+        """File and row, for messages."""
+        return f"{self.file}, {self.kind} {self.number}"
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row of a table.
+class Table:
+    """What was read of a label file.
 
     Attributes:
-        where: file and row, for messages.
-        values: column → text, without blanks around it.
+        rows: those that are not empty.
+        found: how the file is written, in words.
+        problems: what is wrong, though its rows can be used.
     """
 
-    where: str
-    values: dict[str, str]
-
-    def __getitem__(self, column: str) -> str:
-        return self.values[column]
+    rows: list[Row]
+    found: str
+    problems: list[str] = field(default_factory=list)
 
 
-def read_rows(
-    path: Path, columns: Sequence[str], *, header: Sequence[str] | None = None, blanks: bool = False
-) -> list[Row]:
-    """Reads a delimited table.
+Columns = Mapping[str, str | Sequence[str]]
+"""The reader's name of a column → the file's, or several of which the first that is there is taken."""
+
+
+def read_table(
+    path: Path, columns: Columns, *, header: Sequence[str] = (), optional: Collection[str] = (), sheet: str = ""
+) -> Table:
+    """Reads a label file, whatever kind it is.
 
     Args:
-        path: of the file: UTF-8, or Latin-1 where it is not; with commas, semicolons or tabs.
-        columns: that must be there; found whatever their case, and named in the rows as they are here.
-        header: the columns' names where the file has no header; a first row that repeats them is taken as one.
-        blanks: columns are divided by blanks.
-
-    Returns:
-        The rows that are not empty.
+        path: of the file.
+        columns: that must be there; capitals, blanks and signs in a name make no difference.
+        header: the columns' names where the file has no header; not used where a first row names ``columns``.
+        optional: those of ``columns`` that the file may lack.
+        sheet: of a spreadsheet; empty takes the first that has the columns.
 
     Raises:
         DatasetError: the file cannot be read, lacks a column, or has rows of the wrong length; all of them are named.
     """
-    lines = [(number, line) for number, line in _lines(path, blanks) if any(line)]
+    data = read_bytes(path)
+    if is_matlab(data):
+        return _from_matlab(path, columns, optional)
+    wanted = {ours: (names,) if isinstance(names, str) else tuple(names) for ours, names in columns.items()}
+    if is_spreadsheet(data):
+        return _from_spreadsheet(path, data, wanted, optional, sheet)
+    lines, found = _text_lines(path, data, wanted, optional)
+    return _from_lines(path, lines, found, wanted, optional, header)
+
+
+def read_rows(path: Path, columns: Sequence[str], *, header: Sequence[str] = ()) -> list[Row]:
+    """As ``read_table``, for columns that the caller names as the file does."""
+    return read_table(path, {column: column for column in columns}, header=header).rows
+
+
+_Lines = list[tuple[int, list[str]]]
+_Wanted = Mapping[str, tuple[str, ...]]
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _places(names: Sequence[str], wanted: _Wanted) -> dict[str, int]:
+    """The reader's name → place, for those columns that are there."""
+    exact = {name: place for place, name in reversed(list(enumerate(names))) if name}
+    plain = {_plain(name): place for name, place in exact.items()}
+    found: dict[str, int] = {}
+    for ours, known in wanted.items():
+        places = [exact.get(name, plain.get(_plain(name) or name)) for name in known]
+        place = next((place for place in places if place is not None), None)
+        if place is not None:
+            found[ours] = place
+    return found
+
+
+def _from_lines(
+    path: Path, lines: _Lines, found: str, wanted: _Wanted, optional: Collection[str], header: Sequence[str]
+) -> Table:
+    required = [ours for ours in wanted if ours not in optional]
+    asked = ", ".join(wanted[ours][0] for ours in required)
     if not lines:
-        raise DatasetError(f"{path} is empty; expected a table with the columns {', '.join(columns)}")
-    first = [name.lower() for name in lines[0][1]]
-    if header is not None:
-        names = list(header)
-        if first[: len(names)] == [name.lower() for name in names]:
-            lines = lines[1:]
+        raise DatasetError(f"{path} is empty; expected a table with the columns {asked}")
+    at = _header_line(lines, wanted, required)
+    if at is not None or not header:
+        first, lines = lines[at or 0][1], lines[(at or 0) + 1 :]
+        named = max((place for place, name in enumerate(first) if name), default=0) + 1
+        names, more = first[:named], named < len(first)
     else:
-        names, lines = lines[0][1], lines[1:]
-    names = _named(path, names, columns)
+        names, more = [name for name in header if name != REST], REST in header
+        found += ", no header"
+    _check_names(path, names, wanted, required)
     if not lines:
         raise DatasetError(f"{path} has a header and no rows; expected a row for each video")
-    problems = [
-        f"{path}, row {number}: got {len(line)} columns; expected {len(names)} (a decimal comma is written as a point)"
-        for number, line in lines
-        if len(line) < len(names) or (not blanks and any(line[len(names) :]))
-    ]
-    raise_all(problems)
-    return [
-        Row(f"{path.name}, row {number}", dict(zip(names, line[: len(names)], strict=True))) for number, line in lines
-    ]
-
-
-def _lines(path: Path, blanks: bool) -> list[tuple[int, list[str]]]:
-    data = read_bytes(path)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    if "\0" in text:
-        raise DatasetError(f"{path} is no text table (it holds zero bytes); export it as CSV")
-    if blanks:
-        return [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1)]
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    try:
-        return [(reader.line_num, [value.strip() for value in line]) for line in reader]
-    except csv.Error as error:
-        raise DatasetError(f"{path}, row {reader.line_num}: not CSV: {error}") from None
-
-
-def _named(path: Path, names: list[str], columns: Sequence[str]) -> list[str]:
-    """The header with the names that the caller uses."""
-    by_lower = {name.lower(): name for name in names}
-    missing = [column for column in columns if column.lower() not in by_lower]
     raise_all(
         [
-            f"{path}: no column {column!r}; it has {', '.join(names)}{nearest(column.lower(), by_lower)}"
-            for column in missing
+            f"{path}, row {number}: got {len(line)} columns; expected {len(names)} (a comma in a value needs quotes "
+            "round the value, a decimal comma is written as a point)"
+            for number, line in lines
+            if len(line) < len(names) or (not more and any(line[len(names) :]))
+        ]
+    )
+    places = {name: place for place, name in enumerate(names) if name} | _places(names, wanted)
+    marked = _decimal_commas([line for _, line in lines], len(names))
+    for _, line in lines:
+        for place in marked:
+            line[place] = line[place].replace(",", ".")
+    if marked:
+        found += ", decimal commas"
+    return Table([Row(path.name, "row", number, line, places) for number, line in lines], found)
+
+
+def _header_line(lines: _Lines, wanted: _Wanted, required: Sequence[str]) -> int | None:
+    """Which of the first lines names all columns that must be there."""
+    for at, (_, line) in enumerate(lines[:_HEADER_LINES]):
+        found = _places(line, wanted).keys()
+        if found and found >= set(required):
+            return at
+    return None
+
+
+def _check_names(path: Path, names: Sequence[str], wanted: _Wanted, required: Sequence[str]) -> None:
+    there = _places(names, wanted)
+    known = {name.lower(): name for name in names}
+    raise_all(
+        [
+            f"{path}: no column {' or '.join(map(repr, wanted[ours]))}; it has {', '.join(names)}"
+            f"{nearest(wanted[ours][0].lower(), known)}"
+            for ours in required
+            if ours not in there
         ]
     )
     twice = [name for name, count in Counter(names).items() if name and count > 1]
     raise_all([f"{path}: {twice[0]!r} names two columns; rename one"] if twice else [])
-    wanted = {column.lower(): column for column in columns}
-    return [wanted.get(name.lower(), name) for name in names]
 
 
-def read_mat(path: Path, numbers: Sequence[str], texts: Sequence[str] = ()) -> dict[str, Any]:
-    """Reads variables of a MATLAB file, version 5 through scipy or 7.3 through h5py.
-
-    Args:
-        path: of the file; its first bytes tell the version, its name does not.
-        numbers: variables that must be there, of numbers.
-        texts: variables that must be there, of names.
-
-    Returns:
-        Variable → float64 in MATLAB's shape; list of text for those of names.
-
-    Raises:
-        DatasetError: the file is no MATLAB file, is damaged, lacks a variable, or has it of another kind.
-    """
-    values = _read_variables(path, [*texts, *numbers])
-    raise_all(
-        [f"{path}: {name} holds no numbers; export it anew" for name in numbers if isinstance(values[name], list)]
-        + [f"{path}: {name} holds no text; export it as names" for name in texts if not isinstance(values[name], list)]
-    )
-    return values
+def _decimal_commas(lines: Sequence[Sequence[str]], count: int) -> list[int]:
+    """The columns in which every value is a number and some are written with a decimal comma, none with a point."""
+    marked = []
+    for place in range(count):
+        values = [line[place] for line in lines if line[place]]
+        if any(_DECIMAL_COMMA.fullmatch(value) for value in islice(values, _SAMPLED_LINES)) and all(
+            "." not in value and _NUMBER.fullmatch(value) for value in values
+        ):
+            marked.append(place)
+    return marked
 
 
-def _read_variables(path: Path, variables: Sequence[str]) -> dict[str, Any]:
-    with path.open("rb") as file:
-        head = file.read(_HDF5_OFFSETS[-1] + len(_HDF5_SIGNATURE))
-    if any(head[offset:].startswith(_HDF5_SIGNATURE) for offset in _HDF5_OFFSETS):
-        return _read_hdf5(path, variables)
-    if head.startswith(b"MATLAB 5.0") or head[124:128] in (b"\x00\x01IM", b"\x01\x00MI"):
-        return _read_mat5(path, variables)
-    raise DatasetError(f"{path} is no MATLAB file of version 5 or 7.3 (it begins with {head[:8]!r}); download it again")
-
-
-def _read_mat5(path: Path, variables: Sequence[str]) -> dict[str, Any]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
+def _text_lines(path: Path, data: bytes, wanted: _Wanted, optional: Collection[str]) -> tuple[_Lines, str]:
+    """The lines that are not empty, cut into cells, and how the text is written."""
+    text, encoding = _decoded(data)
+    if "\0" in text:
+        raise DatasetError(f"{path} is no text table (it holds zero bytes); export it as CSV")
+    delimiter = _delimiter(text, [ours for ours in wanted if ours not in optional], wanted)
+    between = {**_DELIMITERS, _BLANKS: "blanks", _NOTHING: "nothing"}[delimiter]
+    words = [f"{between} between columns", encoding]
+    words += ["quoted"] if delimiter in ",;\t" and '"' in text else []
+    words += ["CRLF"] if "\r\n" in text else []
     try:
-        found = loadmat(path, variable_names=list(variables), squeeze_me=False, chars_as_strings=True)
-    except (MatReadError, ValueError, TypeError, LookupError, EOFError, OSError, MemoryError, zlib.error) as error:
-        raise DatasetError(f"{path} is a damaged MATLAB file: {error}; download it again") from None
-    _check_variables(path, variables, [name for name in found if not name.startswith("__")])
-    return {name: _plain(path, name, found[name]) for name in variables}
+        lines = [(number, line) for number, line in _cut(text, delimiter) if any(line)]
+    except csv.Error as error:
+        raise DatasetError(f"{path}: not CSV: {error}") from None
+    return lines, ", ".join(words)
 
 
-def _plain(path: Path, name: str, value: np.ndarray) -> Any:
-    if value.dtype == object:
-        return [_text(path, name, item) for item in value.ravel(order="F")]
-    if value.dtype.kind in "US":
-        return [str(item).strip() for item in value.ravel(order="F")]
-    return value.astype(np.float64)
+def _decoded(data: bytes) -> tuple[str, str]:
+    for mark, encoding, word in (
+        (b"\xef\xbb\xbf", "utf-8-sig", "UTF-8 with a byte-order mark"),
+        (b"\xff\xfe", "utf-16", "UTF-16"),
+        (b"\xfe\xff", "utf-16", "UTF-16"),
+        (b"", "utf-8", "UTF-8"),
+        (b"", "cp1252", "Windows-1252"),
+    ):
+        if data.startswith(mark):
+            try:
+                return data.decode(encoding), word
+            except UnicodeDecodeError:
+                continue
+    return data.decode("latin-1"), "Latin-1"
 
 
-def _text(path: Path, name: str, item: Any) -> str:
-    while isinstance(item, np.ndarray) and item.size == 1:
-        item = item.ravel()[0]
-    if not isinstance(item, str):
-        raise DatasetError(f"{path}: {name} holds {type(item).__name__}; expected text in every cell")
-    return item.strip()
+def _cut(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    if delimiter in (_BLANKS, _NOTHING):
+        for number, written in enumerate(text.splitlines(), start=1):
+            yield number, written.split() if delimiter == _BLANKS else [written.strip()]
+        return
+    source = io.StringIO(text, newline="")
+    if delimiter == "|":
+        reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True, quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True)
+    for line in reader:
+        yield reader.line_num, [value.strip() for value in line]
 
 
-def _read_hdf5(path: Path, variables: Sequence[str]) -> dict[str, Any]:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            _check_variables(path, variables, [name for name in file if not name.startswith("#")])
-            return {name: _from_hdf5(path, file, _dataset(path, file, name)) for name in variables}
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-        raise DatasetError(f"{path} is a damaged MATLAB 7.3 file: {error}; download it again") from None
-
-
-def _dataset(path: Path, file: Any, name: Any) -> Any:
-    """An array of this very file; what it claims to hold was seen to be small before any of it is read."""
-    import h5py
-
-    if isinstance(name, str) and not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise DatasetError(f"{path}: {name} is a link to elsewhere; export the table again")
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-        raise DatasetError(f"{path}: {name} is no array of this file; export the table again")
-    if dataset.size is None or dataset.size * dataset.dtype.itemsize > _LARGEST_TABLE_BYTES:
-        raise DatasetError(f"{path}: {name} claims {dataset.size} values of {dataset.dtype}; download it again")
-    return dataset
+def _delimiter(text: str, required: Sequence[str], wanted: _Wanted) -> str:
+    """What divides the columns: names the header, then cuts most rows alike."""
+    ranked = []
+    for order, delimiter in enumerate(_DELIMITERS):
+        try:
+            lines = [line for _, line in islice(_cut(text, delimiter), _SAMPLED_LINES) if any(line)]
+        except csv.Error:
+            continue
+        length, count = Counter(map(len, lines)).most_common(1)[0] if lines else (0, 0)
+        header = _header_line(list(enumerate(lines)), wanted, required)
+        named = 0 if header is None or len(wanted) == 1 else len(_places(lines[header], wanted))
+        if length > 1:
+            ranked.append((named, round(count / len(lines), 2), order, delimiter))
+    return max(ranked)[-1] if ranked else _BLANKS if len(wanted) > 1 else _NOTHING
 
 
-def _from_hdf5(path: Path, file: Any, dataset: Any) -> Any:
-    import h5py
-
-    if h5py.check_ref_dtype(dataset.dtype) is not None:
-        # HDF5 has MATLAB's axes in reverse; each cell refers to an array of UTF-16 units.
-        return [_characters(_dataset(path, file, reference)[()]) for reference in dataset[()].T.ravel(order="F")]
-    if dataset.dtype.kind == "u" and dataset.dtype.itemsize == 2:
-        return [_characters(row) for row in np.atleast_2d(dataset[()].T)]
-    return dataset[()].T.astype(np.float64)
-
-
-def _characters(units: np.ndarray) -> str:
-    return units.ravel().astype("<u2").tobytes().decode("utf-16-le", "replace").strip("\0 ")
-
-
-def _check_variables(path: Path, variables: Sequence[str], known: Sequence[str]) -> None:
-    raise_all(
-        [
-            f"{path}: no variable {name!r}; it has {', '.join(known) or 'none'}{nearest(name, known)}"
-            for name in variables
-            if name not in known
-        ]
-    )
+def _from_spreadsheet(path: Path, data: bytes, wanted: _Wanted, optional: Collection[str], sheet: str) -> Table:
+    sheets = read_sheets(path, data)
+    if sheet and sheet not in sheets:
+        raise DatasetError(f"{path}: no sheet {sheet!r}; it has {', '.join(sheets)}")
+    required = [ours for ours in wanted if ours not in optional]
+    for name, lines in sheets.items():
+        if sheet in ("", name) and _header_line(lines, wanted, required) is not None:
+            at = _header_line(lines, wanted, required) or 0
+            places = _places(lines[at][1], wanted)
+            places = {cell: place for place, cell in enumerate(lines[at][1]) if cell} | places
+            width = max(len(line) for _, line in lines)
+            rows = [(number, [*line, *[""] * (width - len(line))]) for number, line in lines[at + 1 :]]
+            rows = [(number, line) for number, line in rows if any(line[places[ours]] for ours in required)]
+            found = f"spreadsheet, sheet {name!r}"
+            return Table([Row(path.name, "row", number, line, places) for number, line in rows], found)
+    asked = ", ".join(wanted[ours][0] for ours in required)
+    raise DatasetError(f"{path}: no sheet has a row that names {asked}; it has {', '.join(sheets)}")
 
 
-def read_bytes(path: Path) -> bytes:
-    """A whole table.
-
-    Raises:
-        DatasetError: it cannot be read, or is too large to be a table.
-    """
-    try:
-        if path.stat().st_size > _LARGEST_TABLE_BYTES:
-            raise DatasetError(f"{path} has {path.stat().st_size} bytes, too many for a table of labels")
-        return path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"cannot read {path}: {error.strerror}") from None
-
-
-def raise_all(problems: Sequence[str], shown: int = 50) -> None:
-    """Raises when there are problems.
-
-    Raises:
-        DatasetError: with the first ``shown`` of them and the number of the others.
-    """
-    if problems:
-        rest = len(problems) - shown
-        raise DatasetError("\n".join([*problems[:shown], *([f"… and {rest} more"] if rest > 0 else [])]))
+def _from_matlab(path: Path, columns: Columns, optional: Collection[str]) -> Table:
+    """The entries of a MATLAB file's variables, side by side; variables of different lengths are a problem."""
+    names = {ours: (name,) if isinstance(name, str) else tuple(name) for ours, name in columns.items()}
+    values, found = read_columns(path, names, optional)
+    lengths = {name: len(column) for name, column in values.items()}
+    problems = []
+    if len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{count} of {names[name][0]}" for name, count in lengths.items())
+        problems.append(f"{path}: got {counts}; expected as many of each; download it again")
+    shortest = min(lengths.values())
+    if not shortest:
+        raise DatasetError(f"{path}: {' and '.join(name for name, size in lengths.items() if not size)} is empty")
+    places = {name: place for place, name in enumerate(values)}
+    cells = zip(*(column[:shortest] for column in values.values()), strict=True)
+    return Table([Row(path.name, "entry", number, row, places) for number, row in enumerate(cells, 1)], found, problems)

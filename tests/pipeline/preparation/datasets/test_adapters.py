@@ -39,7 +39,7 @@ def test_every_data_set_has_an_example() -> None:
 def test_it_keeps_to_the_contract(tmp_path: Path, name: str) -> None:
     module, entries, scales = collected(tmp_path, name)
     assert inspect.getdoc(module), name
-    assert name == module.NAME
+    assert name == "combined" or set(scales) == {name}
     assert [entry.video_id for entry in entries] == sorted({entry.video_id for entry in entries})
     for entry in entries:
         assert (tmp_path / entry.path).is_file()
@@ -91,14 +91,17 @@ def test_official_splits_and_test_contents(tmp_path: Path) -> None:
     expected = {
         "bvi_hd": {"Music"},
         "waterloo_ivc_4k": {"01"},
-        "lsvq": {"yfcc-batch0/0", "yfcc-batch4/4"},
-        "kvq": {"0005"},
+        "lsvq": {"yfcc-batch1/728", "yfcc-batch1/722", "yfcc-batch1/724"},
+        "kvq": {"val/000"},
         "vsfa_info": {"1"},
+        "koniq10k": {"10007357496"},
+        "maxwell": {"0000", "0012", "0014", "0015"},
+        "flive": {"cj23478+019"},
+        "konvid_150k": {f"orig_{n}_540_5s" for n in (10007436115, 10007901796, 10041796874, 10044664624)},
     }
     for name, contents in expected.items():
         entries = collected(tmp_path / name, name)[1]
         assert {entry.content for entry in entries if entry.split == "test"} == contents, name
-    assert {entry.split for entry in collected(tmp_path / "again", "kvq")[1]} == {"train", "val", "test"}
 
 
 def test_dmos_is_turned_and_can_be_turned_back(tmp_path: Path) -> None:
@@ -127,33 +130,6 @@ def test_geometry_of_raw_video_comes_from_the_adapter(tmp_path: Path, inline: No
     }
     assert formats["Boxing_96x64_30fps_SYNTH_QP27"] == "yuv420p10le"
     assert formats["Boxing_96x64_30fps_HEVC_QP27"] == "yuv420p"
-
-
-def test_konvid_in_each_of_its_publications(tmp_path: Path) -> None:
-    folder = tmp_path / "raw/konvid_1k"
-    expected = [(entry.video_id, entry.mos) for entry in collected(tmp_path, "konvid_1k")[1]]
-    module = registry.find("preparation.datasets", "konvid_1k")
-    (folder / "KoNViD_1k_mos.csv").unlink()
-    names = [f"{number}.mp4" for number, _ in expected]
-    scores = [score for _, score in expected]
-    rows = [f"{name},{score}" for name, score in zip(names, scores, strict=True)]
-    (folder / "KoNViD_1k_attributes.csv").write_text("\n".join(["file_name,MOS", *rows]))
-    assert [(e.video_id, e.mos) for e in module.collect(module.Settings(), tmp_path, 1)] == expected
-    (folder / "KoNViD_1k_attributes.csv").unlink()
-    savemat(folder / "KoNViD-1kinfo.mat", {"video_names": cells(names), "scores": np.array([scores])})
-    assert [(e.video_id, e.mos) for e in module.collect(module.Settings(), tmp_path, 1)] == expected
-
-
-def test_waterloo_with_a_header_and_raw_video(tmp_path: Path) -> None:
-    folder = tmp_path / "raw/waterloo_ivc_4k"
-    folder.mkdir(parents=True)
-    raw(folder / "HEVC_1_540p_1.yuv", width=960, height=540)
-    (folder / "scores.txt").write_text(
-        "encoder,video_number,resolution,distortion_level,mos\nHEVC, 1, 540p, 1, 18.21\n"
-    )
-    module = registry.find("preparation.datasets", "waterloo_ivc_4k")
-    (entry,) = module.collect(module.Settings(), tmp_path, 1)
-    assert (entry.raw.width, entry.raw.height, entry.mos, entry.codec, entry.level) == (960, 540, 18.21, "hevc", "1")
 
 
 def test_combined_keeps_scales_apart_and_prefixes(tmp_path: Path) -> None:
@@ -235,12 +211,22 @@ def test_raw_video_whose_name_says_nothing_is_told_by_the_settings(tmp_path: Pat
     assert found["x.mp4"].pix_fmt == "yuv420p"
 
 
+def test_videos_that_are_no_longer_to_be_had_are_left_out_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, entries, _ = collected(tmp_path, "youtube_ugc")
+    assert len(entries) == 3
+    assert "prepare: youtube_ugc: 1 of 4 videos are not there and were left out" in capsys.readouterr().err
+    with pytest.raises(DatasetError, match=r"no file .*Animation_1080P-0cdf"):
+        collected(tmp_path / "again", "youtube_ugc", missing="fail")
+
+
 def test_missing_videos_may_be_left_out_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, entries, _ = collected(tmp_path, "koniq10k")
     (tmp_path / entries[0].path).unlink()
     module = registry.find("preparation.datasets", "koniq10k")
     assert len(module.collect(module.Settings(missing="leave_out"), tmp_path, 1)) == len(entries) - 1
-    assert "1 videos are not there" in capsys.readouterr().err
+    assert "1 of 5 videos are not there" in capsys.readouterr().err
 
 
 def test_settings_are_checked() -> None:

@@ -207,7 +207,7 @@ def test_the_nearest_name_is_found_among_very_many(tmp_path: Path, brought: Path
     for number in range(3000):
         (brought / f"a video with a long name {number:04d}.mp4").touch()
     rows = [f"a video with a long nam {number:04d}.mp4,3" for number in range(3000)]
-    write(brought / "labels.csv", ["path,mos", "A video with a long name 0007.mp4,3", *rows])
+    write(brought / "labels.csv", ["path,mos", "A video with a lang name 0007.mp4,3", *rows])
     with pytest.raises(DatasetError) as refused:
         csv.collect(csv.Settings.parse(SCALE, "here"), tmp_path, 1)
     assert len(refused.value.problems) == 3001
@@ -227,8 +227,11 @@ def test_raw_video_of_an_unknown_size_says_what_to_do(tmp_path: Path, brought: P
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ("path,mos\na.mp4,3\nb.mp4,3,5\n", "row 3: got 3 columns; expected 2 (a decimal comma is written as a point)"),
-        ("path;mos\na.mp4;3,5\n", "row 2: got the score '3,5'; expected a number such as 3.5"),
+        (
+            "path,mos\na.mp4,3\nb.mp4,3,5\n",
+            "row 3: got 3 columns; expected 2 (a comma in a value needs quotes round the",
+        ),
+        ("path;mos\na.mp4;3,5\nb.mp4;3.5\n", "row 2: got the score '3,5'; expected a number such as 3.5"),
         ("path,mos,path\na.mp4,3,b.mp4\n", "'path' names two columns; rename one"),
         ("path,mos\n", "has a header and no rows"),
         ("", "is empty; expected a table with the columns mos"),
