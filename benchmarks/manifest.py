@@ -14,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline.core import registry
 from pipeline.core.manifest import read_labels, read_videos, write_labels, write_videos
+from pipeline.preparation.datasets.shared.entry import Survey
 from pipeline.preparation.prepare import Tables, prepare
 from pipeline.preparation.settings import PrepareSettings, Split
 
@@ -30,7 +32,7 @@ def measure(folder: Path, num_videos: int, workers: int) -> dict[str, Any]:
         workers: processes.
 
     Returns:
-        Seconds of each step, and the peak memory of this process in bytes.
+        Seconds of each step, CPU seconds of all processes, and the peak memory of this one in bytes.
     """
     _lay_out(folder / "raw/csv", num_videos)
     settings = PrepareSettings(
@@ -40,6 +42,8 @@ def measure(folder: Path, num_videos: int, workers: int) -> dict[str, Any]:
         split=Split(val=0.15, test=0.25),
         labelled_fraction=1.0,
     )
+    module = registry.find("preparation.datasets", "csv")
+    options = module.Settings.parse(settings.options["csv"], "prepare.options.csv")
     seconds: dict[str, float] = {}
 
     def timed(name: str, work: Callable[[], Any]) -> Any:
@@ -48,6 +52,9 @@ def measure(folder: Path, num_videos: int, workers: int) -> dict[str, Any]:
         seconds[name] = round(time.perf_counter() - start, 2)
         return result
 
+    found: Survey = timed("data check", lambda: module.survey(options, folder))
+    if found.present != num_videos:
+        raise SystemExit(f"{found.present} of {num_videos} videos were found")
     tables: Tables = timed("first prepare", lambda: prepare(settings, folder, workers=workers))
     again = timed("prepare with nothing changed", lambda: prepare(settings, folder, workers=workers))
     if again != tables:
@@ -55,7 +62,10 @@ def measure(folder: Path, num_videos: int, workers: int) -> dict[str, Any]:
     timed("write tables", lambda: _write(folder, tables))
     timed("read tables", lambda: (read_videos(folder / "videos.csv"), read_labels(folder / "labels.csv")))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"videos": num_videos, "workers": workers, "seconds": seconds, "peak_memory_bytes": peak}
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu = round(sum(usage.ru_utime + usage.ru_stime for usage in spent))
+    result = {"videos": num_videos, "workers": workers, "seconds": seconds, "cpu_seconds": cpu}
+    return {**result, "peak_memory_bytes": peak}
 
 
 def _lay_out(folder: Path, num_videos: int) -> None:

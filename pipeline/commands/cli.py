@@ -13,7 +13,7 @@ from pipeline.core.errors import PipelineError, without_traceback
 
 _GROUPS = {
     "cache": "Inspect, verify, compare and convert stores.",
-    "data": "Check the prepared data set, and say what changed between two versions of it.",
+    "data": "List data sets, say what to download, check what is there, and what changed between two versions.",
 }
 """Verb with verbs of its own → the line that ``--help`` shows; its module in ``pipeline.commands`` has an ``app``."""
 _COMMANDS = {
