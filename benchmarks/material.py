@@ -4,7 +4,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ from pipeline.core.manifest import Split, Video
 from pipeline.rendering.policy import ViewPolicy
 from pipeline.students.distillation.settings import DistillSettings
 from stages.params import load_params
+
+if TYPE_CHECKING:  # torch is loaded by those measures alone that train
+    from pipeline.students.data.rows import DataPaths
+    from pipeline.students.distillation.distill import TrainingResult
 
 EMBEDDING = ArraySpec("embedding", "float16", (768,), ("channel",), {"benchmark": 1})
 SMALL_CLIP = ArraySpec("clip", "uint8", (8, 64, 64, 3), ("t", "h", "w", "c"), {"benchmark": 1})
@@ -233,3 +237,12 @@ def table_row(unit: Unit, path: Path | None = None, **geometry: Any) -> Video:
 def distill_settings(**changes: Any) -> DistillSettings:
     """The default's student and settings, but for what is changed."""
     return load_params(Path(__file__).parents[1] / "params.yaml").distill.model_copy(update=changes)
+
+
+def train_anew(settings: DistillSettings, paths: "DataPaths") -> "TrainingResult":
+    """The stage's training, of which nothing stays that an equal one would go on from."""
+    from pipeline.students.distillation.distill import distill
+
+    result = distill(settings, paths, device="cpu")
+    result.forget()
+    return result

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Figure, Setting, at_most, workshop
-from benchmarks.material import distill_settings, write_run
+from benchmarks.material import distill_settings, train_anew, write_run
 from pipeline.core.manifest import Split
 from pipeline.students.data.batch import Batch
 from pipeline.students.data.rows import AlignedData, DataPaths
@@ -73,7 +73,7 @@ def figures(setting: Setting) -> Iterator[Figure]:
 def epoch_seconds(settings: DistillSettings, paths: DataPaths, kind: type[AlignedData]) -> list[float]:
     """Trains, and adds up the steps of each epoch: waiting for data and computing."""
     with patch.object(training, "AlignedData", kind):
-        result = training.distill(settings, paths, device="cpu")
+        result = train_anew(settings, paths)
     times = result.step_times
     steps = np.array(times.data_wait) + np.array(times.compute)
     return [float(part.sum()) for part in np.split(steps, settings.epochs)]

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.harness import Figure, Setting, timed, workshop
 from benchmarks.manifest import measure as measure_manifest
-from benchmarks.material import EMBEDDING, SMALL_CLIP, distill_settings, write_random_store, write_run
+from benchmarks.material import EMBEDDING, SMALL_CLIP, distill_settings, train_anew, write_random_store, write_run
 from benchmarks.measures.adapt import settings_for, tune
 from benchmarks.measures.memory import high_water_bytes
 from cache.build import Pool
@@ -25,7 +25,6 @@ from cache.store import ArraySpec, open_store
 from cache.store.layout import Layout
 from pipeline.core.manifest import Split, read_videos
 from pipeline.students.data.rows import AlignedData, DataPaths
-from pipeline.students.distillation.distill import distill
 from pipeline.students.distillation.settings import DistillSettings
 from stages import evaluate as evaluate_stage
 from stages import report as report_stage
@@ -104,7 +103,7 @@ def _training(folder: Path, count: int) -> dict[str, float]:
         data = _beside(write_run, folder, splits=_splits(count), clip_shape=_TRAINING_CLIP)
         paths = DataPaths.below(data)
         opening = timed(lambda: AlignedData(paths, "main"))[0]
-        whole = timed(lambda: distill(_one_epoch(), paths, device="cpu"))[0]
+        whole = timed(lambda: train_anew(_one_epoch(), paths))[0]
     return {"opening_seconds": opening, "one_epoch_seconds": whole}
 
 
@@ -131,7 +130,7 @@ def _write_finished_run(folder: Path, count: int) -> None:
         file.write_bytes(video.video_id.encode())
     (folder / "params.yaml").write_bytes(_PARAMS.read_bytes())
     with workshop(folder):
-        result = distill(_one_epoch(), DataPaths.below(data), device="cpu")
+        result = train_anew(_one_epoch(), DataPaths.below(data))
         result.student.save_pretrained(Path("models/student"))
 
 

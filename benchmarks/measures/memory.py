@@ -20,6 +20,7 @@ from benchmarks.material import (
     VIEW,
     distill_settings,
     table_row,
+    train_anew,
     write_random_store,
     write_run,
     write_teacher,
@@ -151,10 +152,9 @@ def _extract(folder: Path) -> Callable[[], object]:
 
 def _distill(folder: Path) -> Callable[[], object]:
     from pipeline.students.data.rows import DataPaths
-    from pipeline.students.distillation.distill import distill
 
     settings = distill_settings(epochs=1, threads=1)
-    return lambda: distill(settings, DataPaths.below(folder / "data"), device="cpu")
+    return lambda: train_anew(settings, DataPaths.below(folder / "data"))
 
 
 def _main(stage: str, folder: Path) -> None:
