@@ -204,5 +204,5 @@ def test_students_are_compared_by_queued_experiments(project: Project) -> None:
     ran = project.dvc("exp", "run", "--run-all")
     assert re.findall(r"Running stage '(\w+)'", ran) == ["distill", "evaluate", "report"] * len(students)
     shown = list(csv.DictReader(io.StringIO(project.dvc("exp", "show", "--csv"))))
-    srcc = {row["distill.student"]: row["student.srcc"] for row in shown if row["student.srcc"]}
+    srcc = {row["distill.student"]: row["student"] for row in shown if row["student"]}
     assert set(students) <= set(srcc)
