@@ -76,7 +76,7 @@ def test_hdr_is_recognised_and_may_be_refused(
 ) -> None:
     numbers = f"colorprim={primaries}:transfer={transfer}:colormatrix={matrix}"
     options = {"x265-params": f"log-level=none:pools=none:frame-threads=1:{numbers}"}
-    path = write_video(tmp_path / "v.mp4", codec="libx265", pix_fmt="yuv420p10le", num_frames=2, options=options)
+    path = write_video(tmp_path / "v.mkv", codec="libx265", pix_fmt="yuv420p10le", num_frames=8, options=options)
     info = probe(path)
     assert info.notes == ((note,) if note else ())
     assert info.record == "; ".join([info.decoder, *info.notes])
