@@ -214,7 +214,7 @@ def changed_code(place: Path) -> set[str]:
     with Repo(str(place)) as repo:
         found = repo.status()
     return {
-        stage
+        stage.rpartition(":")[2]  # DVC names the file too where it is not in the working folder
         for stage, changes in found.items()
         for change in changes
         if isinstance(change, dict)

@@ -120,7 +120,7 @@ def test_a_killed_stage_goes_on_to_the_same_weights(tmp_path):
     finish(whole, "distill")
     process = start(killed, "distill")
     deadline = time.monotonic() + 120
-    while not list(killed.glob(".teachonce/distill/*.pt")) and time.monotonic() < deadline:
+    while not list(killed.glob(".teachonce/distill/*.state")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.kill()
     process.communicate()

@@ -80,7 +80,7 @@ def test_two_killed_processes_go_on_to_the_same_weights(tmp_path):
     finish(whole, "torchrun")
     process = start(killed, "torchrun")
     deadline = time.monotonic() + 200
-    while not list(killed.glob(".teachonce/distill/*.pt")) and time.monotonic() < deadline:
+    while not list(killed.glob(".teachonce/distill/*.state")) and time.monotonic() < deadline:
         time.sleep(0.02)
     for each in [*psutil.Process(process.pid).children(recursive=True), process]:
         each.kill()
