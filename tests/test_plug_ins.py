@@ -149,7 +149,7 @@ def test_the_data_set_the_decoder_and_the_policy_made_the_clips(project: Project
     with (project.folder / "data/videos.csv").open(encoding="utf-8", newline="") as file:
         assert {row["dataset"] for row in csv.DictReader(file)} == {"extra"}
     clips = open_store(project.folder / "data/clips.zarr")
-    assert clips.fingerprint["corner"]["policy"] == "extra"
+    assert clips.fingerprint["corner"]["view"]["policy"] == "extra"
     assert {str(name) for name in clips.column("corner_decoder")} == {"extra 1"}
 
 
