@@ -141,7 +141,9 @@ def test_runtime_settings_and_a_new_sibling_run_nothing(project: Project) -> Non
 
 def test_a_new_data_set_is_looked_at_by_prepare_and_changes_no_data(project: Project) -> None:
     """Any of them may be a part of ``combined``, so ``prepare`` depends on the folder; the report shows its time."""
-    (project.folder / "pipeline/preparation/datasets/another.py").write_text('"""A new data set."""\n', encoding="utf-8")
+    (project.folder / "pipeline/preparation/datasets/another.py").write_text(
+        '"""A new data set."""\n', encoding="utf-8"
+    )
     before = (project.folder / "data/videos.csv").read_bytes(), project.metrics()
     assert project.repro() == ["prepare", "report"]
     assert ((project.folder / "data/videos.csv").read_bytes(), project.metrics()) == before
@@ -170,14 +172,19 @@ def test_fewer_labels_run_no_decoding(project: Project) -> None:
 
 
 def test_the_student_trains_without_a_teacher(project: Project) -> None:
-    weights, code = project.folder / "models/teacher", project.folder / "pipeline/teachers"
-    weights.rename(project.folder / "away")
-    code.rename(project.folder / "gone")
+    """All of the teacher's side is away, but for the files that params.yaml is checked against."""
+    teachers = project.folder / "pipeline/teachers"
+    code = [file for file in teachers.rglob("*.py") if file.parent != teachers and file.name != "settings.py"]
+    away = {project.folder / "models/teacher": project.folder / "away"}
+    away |= {file: file.with_suffix(".away") for file in code if file.name != "__init__.py"}
+    assert len(away) > 10
+    for path, place in away.items():
+        path.rename(place)
     try:
         assert project.repro("--single-item", "--force", "distill") == ["distill"]
     finally:
-        (project.folder / "away").rename(weights)
-        (project.folder / "gone").rename(code)
+        for path, place in away.items():
+            place.rename(path)
 
 
 def test_the_same_seed_gives_the_same_numbers(project: Project) -> None:
