@@ -141,9 +141,8 @@ def test_runtime_settings_and_a_new_sibling_run_nothing(project: Project) -> Non
 
 def test_a_new_data_set_is_looked_at_by_prepare_and_changes_no_data(project: Project) -> None:
     """Any of them may be a part of ``combined``, so ``prepare`` depends on the folder; the report shows its time."""
-    (project.folder / "pipeline/preparation/datasets/another.py").write_text(
-        '"""A new data set."""\n', encoding="utf-8"
-    )
+    file = project.folder / "pipeline/preparation/datasets/another.py"
+    file.write_text('"""A new data set."""\n', encoding="utf-8")
     before = (project.folder / "data/videos.csv").read_bytes(), project.metrics()
     assert project.repro() == ["prepare", "report"]
     assert ((project.folder / "data/videos.csv").read_bytes(), project.metrics()) == before
