@@ -60,6 +60,12 @@ def find(room: str, name: str) -> ModuleType:
     return importlib.import_module(f"pipeline.{room}.{name}")
 
 
+def file_of_plug_in(room: str, name: str) -> str:
+    """The file of ``pipeline.<room>.<name>``, relative to the project where it lies inside."""
+    file, project = Path(str(find(room, name).__file__)), _PIPELINE.parent
+    return (file.relative_to(project) if file.is_relative_to(project) else file).as_posix()
+
+
 def _singular(word: str) -> str:
     ending, other = next(pair for pair in _ENDINGS if word.endswith(pair[0]))
     return word.removesuffix(ending) + other

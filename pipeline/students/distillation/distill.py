@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from cache.store.scratch import scratch_folder
 from pipeline.core.files import file_digest
-from pipeline.core.registry import find
+from pipeline.core.registry import file_of_plug_in
 from pipeline.models.device import reproducible, resolve_device
 from pipeline.models.optimisation import depths_by_name, parameter_groups
 from pipeline.models.saved_state import SavedState, identity
@@ -103,7 +103,7 @@ def distill(
         accelerator = _accelerator(resolve_device(device), settings.precision)
         steps = _Steps(settings, data, student, accelerator)
         named = settings.model_dump() | {"num_processes": accelerator.num_processes}
-        rooms = (*ROOMS, str(find("students", settings.student).__file__))
+        rooms = (*ROOMS, file_of_plug_in("students", settings.student))
         saved = SavedState(
             scratch or scratch_folder() / "distill", identity("distill", rooms, named, digests, accelerator.device)
         )
